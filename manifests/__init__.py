@@ -1,0 +1,1 @@
+"""What is to do and what is done: manifests, recipes, decisions, shards, receipts, stores."""

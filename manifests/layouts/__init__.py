@@ -1,0 +1,1 @@
+"""Capture layouts, one file each: paths <-> (subject, sequence, camera, frame)."""

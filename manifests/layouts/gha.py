@@ -1,0 +1,72 @@
+"""The layout of Gaussian-Head-Avatar: `<subject>/images/<frame:04d>/image_<camera>.jpg`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+NAME = "gha"
+
+RIG_CAMERAS = (
+    "220700191",
+    "221501007",
+    "222200036",
+    "222200037",
+    "222200038",
+    "222200039",
+    "222200040",
+    "222200041",
+    "222200042",
+    "222200043",
+    "222200044",
+    "222200045",
+    "222200046",
+    "222200047",
+    "222200048",
+    "222200049",
+)
+"""The serials of the NeRSemble rig; 222200037 is the front camera."""
+
+_FRAME = re.compile(r"images/(\d+)/(image|visible|mask|mask_lowres)_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
+_PLATE = re.compile(r"background/image_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
+_LOWRES = "lowres_"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a path below a subject's folder is: role is frame | visible | mask | plate; `frame` is -1 for a plate."""
+
+    role: str
+    camera: str
+    frame: int
+
+
+def parse(path: str) -> Found | None:
+    """Say what `path` (relative to the subject's folder) is, or None for anything else.
+
+    `image_lowres_<camera>` is another size of a frame and not counted; masks of both sizes have the role mask.
+    """
+    matched = _FRAME.fullmatch(path)
+    if matched is not None:
+        number, kind, camera, _ = matched.groups()
+        if kind in ("image", "visible") and camera.startswith(_LOWRES):
+            return None
+        role = {"image": "frame", "visible": "visible"}.get(kind.lower(), "mask")
+        return Found(role, camera, int(number))
+    matched = _PLATE.fullmatch(path)
+    return None if matched is None else Found("plate", matched.group(1), -1)
+
+
+def mask_path(subject: str, frame: int, camera: str) -> str:
+    """Return where the full mask lies, relative to the output root."""
+    return f"{subject}/images/{frame:04d}/mask_{camera}.jpg"
+
+
+def lowres_path(subject: str, frame: int, camera: str) -> str:
+    """Return where the 256x256 mask lies, relative to the output root."""
+    return f"{subject}/images/{frame:04d}/mask_lowres_{camera}.jpg"
+
+
+def describe() -> str:
+    """Say what the layout looks like, for messages."""
+    return "<subject>/images/<frame:04d>/image_<camera>.jpg with plates <subject>/background/image_<camera>.jpg"

@@ -1,0 +1,135 @@
+"""The plan of one subject: which shards a run is about, which are committed, and what that means per camera."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from manifests.decisions import Decision, Selection
+from manifests.layouts import gha
+from manifests.ledger import Ledger, pending, read_ledger, read_receipts
+from manifests.manifest import Manifest, read_manifest
+from manifests.records import FrameRow
+from manifests.sharding import PlannedShard, plan_subject
+from manifests.storage import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectPlan:
+    """One subject: all planned shards, those that hold a selected frame, and the receipts that there are."""
+
+    manifest: Manifest
+    planned: Sequence[PlannedShard]
+    selected: Sequence[PlannedShard]
+    chosen: np.ndarray
+    ledger: Ledger
+
+    @property
+    def subject(self) -> str:
+        """Name the subject."""
+        return self.manifest.subject
+
+    @property
+    def pending(self) -> list[PlannedShard]:
+        """Return the selected shards without a receipt."""
+        return pending(self.selected, self.ledger)
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every shard of the subject, selected or not, is committed."""
+        return not pending(self.planned, self.ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """How far the selected frames of one camera are: `failed` counts the rows that are not ok by status."""
+
+    subject: str
+    sequence: str
+    camera: str
+    n_frames: int
+    n_ok: int
+    n_pending: int
+    failed: Mapping[str, int] = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+
+    @property
+    def n_failed(self) -> int:
+        """Count the frames whose row is not ok."""
+        return sum(self.failed.values())
+
+
+def read_plan(
+    out: Folder, subject: str, decisions: Sequence[Decision], selection: Selection, grid: int
+) -> SubjectPlan | None:
+    """Return the plan of a subject, or None where it has no manifest."""
+    manifest = read_manifest(out, subject)
+    if manifest is None:
+        return None
+    planned = plan_subject(manifest.frames, manifest.plates, decisions, grid)
+    chosen = selection.rows(manifest.frames)
+    selected = [shard for shard in planned if chosen[shard.rows].any()]
+    return SubjectPlan(manifest, planned, selected, chosen, read_ledger(out, subject))
+
+
+def camera_statuses(out: Folder, plan: SubjectPlan) -> list[CameraStatus]:
+    """Count, per (sequence, camera), the selected frames that are ok, failed and pending.
+
+    Rows are read only where the name of a receipt says that some failed.
+    """
+    failed_rows = _failed_rows(out, plan)
+    by_camera: dict[tuple[str, str], list[PlannedShard]] = {}
+    for shard in plan.selected:
+        by_camera.setdefault((shard.sequence, shard.camera), []).append(shard)
+    statuses = []
+    for (sequence, camera), shards in by_camera.items():
+        n_frames = n_pending = 0
+        failed: Counter[str] = Counter()
+        errors: list[str] = []
+        for shard in shards:
+            frames = plan.manifest.frames.frame[shard.rows[plan.chosen[shard.rows]]]
+            n_frames += len(frames)
+            n_pending += 0 if shard.shard_id in plan.ledger else len(frames)
+            rows = [row for row in failed_rows.get(shard.shard_id, ()) if row.frame in frames]
+            failed.update(row.status for row in rows)
+            errors += [row.error for row in rows if row.error]
+        n_ok = n_frames - n_pending - failed.total()
+        found = CameraStatus(
+            plan.subject, sequence, camera, n_frames, n_ok, n_pending, dict(failed), tuple(dict.fromkeys(errors))[:3]
+        )
+        statuses.append(found)
+    return statuses
+
+
+def failed_frames(out: Folder, plan: SubjectPlan) -> dict[int, list[FrameRow]]:
+    """Return the selected frames whose row is not ok, by the number of the decision that decides them."""
+    found: dict[int, list[FrameRow]] = {}
+    rows_of = _failed_rows(out, plan)
+    for shard in plan.selected:
+        chosen = set(plan.manifest.frames.frame[shard.rows[plan.chosen[shard.rows]]].tolist())
+        rows = [row for row in rows_of.get(shard.shard_id, ()) if row.frame in chosen]
+        if rows:
+            found.setdefault(shard.decision, []).extend(rows)
+    return found
+
+
+def mask_paths_of(plan: SubjectPlan, shards: Iterable[PlannedShard]) -> Iterator[str]:
+    """Yield the paths, relative to the output root, of all masks that the shards would write."""
+    for shard in shards:
+        for frame in plan.manifest.frames.frame[shard.rows].tolist():
+            yield gha.mask_path(shard.subject, frame, shard.camera)
+            yield gha.lowres_path(shard.subject, frame, shard.camera)
+
+
+def _failed_rows(out: Folder, plan: SubjectPlan) -> dict[str, list[FrameRow]]:
+    with_failures = {shard.shard_id for shard in plan.selected if plan.ledger.failed.get(shard.shard_id)}
+    if not with_failures:
+        return {}
+    found: dict[str, list[FrameRow]] = {}
+    for row in read_receipts(out, plan.subject, plan.ledger):
+        if row.status != "ok" and row.shard_id in with_failures:
+            found.setdefault(row.shard_id, []).append(row)
+    return found

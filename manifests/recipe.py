@@ -1,0 +1,109 @@
+"""Recipe: everything that decides the bytes of a mask except the pixels that go in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+from manifests.errors import SchemaUnknown
+
+ALGORITHM_REVISION = 1
+"""Bumped by hand whenever a change of the code changes the bytes of a mask."""
+
+Parameters = tuple[tuple[str, int | float | str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """What decides the last bit: bytes are promised equal under equal numerics.
+
+    device_class: cpu | cuda:<name of the GPU>; precision: fp32 | bf16 | fp16; batch: frames a step;
+    chunk: consecutive frames of a stream a step (temporal models); decoder: the class of decoder.
+    """
+
+    device_class: str
+    precision: str
+    batch: int
+    intra_op_threads: int
+    chunk: int = 1
+    compiled: bool = False
+    decoder: str = "opencv"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How masks are made; two roots with one `recipe_id` hold the same bytes for the same pixels.
+
+    `parameters` are only those that this model in this mode reads, sorted by name.
+    """
+
+    model: str
+    uses_plate: bool
+    temporal: bool
+    weights_sha256: str | None
+    parameters: Parameters
+    missing_plate: str
+    numerics: Numerics
+    visible: bool = True
+    geometry: str = "native"
+    output_layout: str = "gha"
+    mask_format: str = "jpg"
+    mask_quality: int = 95
+    lowres_px: int = 256
+    lowres_filter: str = "area"
+    warmup: int = 0
+    split: int | None = None
+    lead_in: int = 0
+    algorithm_revision: int = ALGORITHM_REVISION
+
+    @property
+    def recipe_id(self) -> str:
+        """Return the first 16 hex digits of the SHA-256 of the canonical JSON."""
+        return _recipe_id(self)
+
+    def to_json(self) -> str:
+        """Return the canonical JSON: sorted keys, no blanks."""
+        record = asdict(self) | {"parameters": dict(self.parameters)}
+        return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> Recipe:
+        """Build a recipe from its parsed JSON; raises SchemaUnknown for fields that this version does not know."""
+        known = {field.name for field in fields(Recipe)}
+        unknown = sorted(set(record) - known)
+        if unknown:
+            raise SchemaUnknown(
+                f"A recipe with the unknown fields {', '.join(unknown)}: "
+                "it was written by a newer cleanplate; update cleanplate on this machine."
+            )
+        values = dict(record)
+        values["numerics"] = Numerics(**record["numerics"])
+        values["parameters"] = tuple(sorted(record["parameters"].items()))
+        return Recipe(**values)
+
+    def differences(self, other: Recipe) -> list[str]:
+        """Name each knob on which `other` differs: 'refine_threshold: 0.7 here, 0.5 asked for'."""
+        mine, theirs = _flat(self), _flat(other)
+        names = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+        return [f"{name}: {_said(mine.get(name))} here, {_said(theirs.get(name))} asked for" for name in names]
+
+
+@lru_cache(maxsize=256)
+def _recipe_id(recipe: Recipe) -> str:
+    return hashlib.sha256(recipe.to_json().encode()).hexdigest()[:16]
+
+
+def _flat(recipe: Recipe) -> dict[str, Any]:
+    record: dict[str, Any] = asdict(recipe)
+    numerics: dict[str, Any] = record.pop("numerics")
+    record.pop("parameters")
+    return record | dict(recipe.parameters) | numerics
+
+
+def _said(value: object) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) < 40 else text[:12] + "..."

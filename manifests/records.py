@@ -1,0 +1,165 @@
+"""The records that travel between all layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATUSES = (
+    "ok",
+    "undecodable",
+    "missing_plate",
+    "plate_mismatch",
+    "plate_rejected",
+    "short_video",
+    "crashed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What a listing says of one file; `etag` in object stores, `mtime_ns` on disks."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int | None = None
+    etag: str | None = None
+
+    def fingerprint(self, rule: str) -> str:
+        """Return the text by which a changed file is known, by `rule` (stat | size | etag).
+
+        `stat` is size and mtime on a disk and the etag in an object store.
+        """
+        if rule == "size":
+            return f"{self.size_bytes}"
+        if rule == "etag" or (rule == "stat" and self.etag is not None):
+            return f"{self.size_bytes}-{self.etag}"
+        return f"{self.size_bytes}-{self.mtime_ns}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of one camera at one instant; paths are relative to the capture root."""
+
+    frame: int
+    source_frame: int
+    path: str
+    kind: str
+    size_bytes: int
+    fingerprint: str
+    visible_path: str | None = None
+    visible_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """The picture of the empty set of one (subject, camera).
+
+    `path` is None and `fingerprint` empty where there is none. `status` is ok | missing | unreadable.
+    """
+
+    subject: str
+    camera: str
+    path: str | None
+    fingerprint: str
+    status: str
+    size_bytes: int = 0
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The unit of work, retry and resume: frames of one (subject, sequence, camera) under one decision.
+
+    `crashed` holds the frame numbers that killed a worker: they are not touched, their rows say so.
+    """
+
+    shard_id: str
+    subject: str
+    sequence: str
+    camera: str
+    decision: int
+    recipe_id: str
+    fingerprint_rule: str
+    frames: tuple[Frame, ...]
+    plate: Plate
+    crashed: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """One row of a receipt: what became of one frame.
+
+    Paths are relative to the output root, measures are shares in 0..1 (`n_components` is a count), times seconds.
+    """
+
+    subject: str
+    sequence: str
+    camera: str
+    frame: int
+    source_frame: int
+    shard_id: str
+    decision: int
+    status: str
+    error: str | None = None
+    note: str | None = None
+    mask_path: str | None = None
+    mask_bytes: int | None = None
+    mask_sha256: str | None = None
+    lowres_path: str | None = None
+    lowres_bytes: int | None = None
+    lowres_sha256: str | None = None
+    coverage: float | None = None
+    soft_fraction: float | None = None
+    error_mean: float | None = None
+    error_p99: float | None = None
+    n_components: int | None = None
+    largest_component: float | None = None
+    border_top: float | None = None
+    border_bottom: float | None = None
+    border_left: float | None = None
+    border_right: float | None = None
+    decode_s: float | None = None
+    device_s: float | None = None
+    encode_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """The about 1 kB that goes back from a worker when a shard is committed."""
+
+    shard_id: str
+    subject: str
+    sequence: str
+    camera: str
+    recipe_id: str
+    n_frames: int
+    by_status: Mapping[str, int]
+    first_error: str | None
+    seconds: float
+    bytes_written: int
+    worker: str
+
+    @property
+    def n_failed(self) -> int:
+        """Count the frames whose row is not ok."""
+        return self.n_frames - self.by_status.get("ok", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFailure:
+    """A shard that was not committed: why, where and with which traceback; `transient` if another try may help."""
+
+    shard_id: str
+    subject: str
+    sequence: str
+    camera: str
+    n_frames: int
+    kind: str
+    message: str
+    traceback: str = ""
+    worker: str = ""

@@ -1,0 +1,54 @@
+"""Run records: who ran what, when, with which versions, and how it ended; for people, never for decisions of bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from manifests.storage import Folder
+
+RUNS = "_cleanplate/runs"
+
+
+def new_run_id() -> str:
+    """Return a name for a run that sorts by its start (UTC)."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+
+
+def record_path(run_id: str) -> str:
+    """Return where a run's record lies."""
+    return f"{RUNS}/{run_id}.json"
+
+
+def log_path(run_id: str) -> str:
+    """Return where a run's log lies."""
+    return f"{RUNS}/{run_id}.log"
+
+
+def write_run(out: Folder, run_id: str, record: Mapping[str, Any]) -> None:
+    """Write a run's record, at its start (state running) and again at its end."""
+    out.write_atomic(record_path(run_id), json.dumps(record, indent=1, sort_keys=True, default=str).encode())
+
+
+def read_runs(out: Folder) -> list[dict[str, Any]]:
+    """Return all run records, oldest first; one that cannot be read says so."""
+    runs = []
+    for path in sorted(stat.path for stat in out.list(RUNS)):
+        if not re.fullmatch(r"[^/]+\.json", path.rsplit("/", 1)[-1]):
+            continue
+        run_id = path.rsplit("/", 1)[-1].removesuffix(".json")
+        try:
+            record = json.loads(out.read(path))
+        except ValueError:
+            record = {"state": "unreadable"}
+        runs.append({"run": run_id, **record})
+    return runs
+
+
+def started_subjects(out: Folder) -> set[str]:
+    """Return the subjects that any run has announced to matte: masks of others are not ours."""
+    return {subject for run in read_runs(out) for subject in run.get("subjects", ())}

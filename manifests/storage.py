@@ -1,0 +1,284 @@
+"""Storage: one Folder over a local disk, an object store or memory, with whole-file writes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from manifests.errors import UsageError
+from manifests.records import FileStat
+
+TEMPORARY = ".cleanplate-"
+"""Prefix of files that are being written; never read, listed or counted."""
+
+
+class Folder(Protocol):
+    """A tree of files named by relative paths with forward slashes.
+
+    Missing files raise FileNotFoundError, all else that fails in the store an OSError.
+    """
+
+    url: str
+
+    def read(self, path: str) -> bytes:
+        """Return the whole file."""
+
+    def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
+        """Return the whole file and what identifies the version that was read."""
+
+    def read_head(self, path: str, size_bytes: int) -> bytes:
+        """Return at most the first `size_bytes`."""
+
+    def write_atomic(self, path: str, data: bytes) -> None:
+        """Write a file that is seen whole or not at all, and survives a power cut once this returns."""
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Write a file unless there is one; tell whether it was written."""
+
+    def list(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield all files below the folder `prefix`, in no promised order; nothing where it does not exist."""
+
+    def children(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the sorted names of the folders directly below the folder `prefix`."""
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete files; a file that is not there is fine."""
+
+    def free_bytes(self) -> int | None:
+        """Return the room that is left, or None where the store does not tell."""
+
+    def local_path(self, path: str) -> Path | None:
+        """Return where the file lies on this machine's disk, or None."""
+
+
+def open_folder(url: str, options: Mapping[str, str] | None = None) -> Folder:
+    """Return the folder at a local path, `file://` or `s3://bucket/prefix` URL.
+
+    `options` go to the object store's client (`--storage-option key=value`); credentials and endpoint otherwise come
+    from the standard AWS environment and profile.
+    """
+    if url.startswith("s3://"):
+        from manifests.storage_s3 import S3Folder
+
+        return S3Folder(url.rstrip("/"), dict(options or {}))
+    if "://" in url and not url.startswith("file://"):
+        raise UsageError(f"{url}: cleanplate reads and writes local folders and s3:// URLs.")
+    return LocalFolder(Path(url.removeprefix("file://")))
+
+
+class LocalFolder:
+    """A folder on a disk of this machine, or on a file system that looks like one."""
+
+    def __init__(self, root: Path) -> None:
+        """Name the folder; it need not exist until something is written."""
+        self.root = Path(os.path.abspath(root.expanduser()))
+        self.url = str(self.root)
+
+    def read(self, path: str) -> bytes:
+        """Return the whole file."""
+        return self._at(path).read_bytes()
+
+    def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
+        """Return the whole file and the stat of the very file that was read."""
+        with open(self._at(path), "rb") as file:
+            data, stat = file.read(), os.fstat(file.fileno())
+        return data, FileStat(path, stat.st_size, stat.st_mtime_ns)
+
+    def read_head(self, path: str, size_bytes: int) -> bytes:
+        """Return at most the first `size_bytes`."""
+        with open(self._at(path), "rb") as file:
+            return file.read(size_bytes)
+
+    def write_atomic(self, path: str, data: bytes) -> None:
+        """Write a temporary file beside the target, flush it to the disk, rename it, flush the folder."""
+        target = self._at(path)
+        with self._written(target, data) as temporary:
+            os.replace(temporary, target)
+        _fsync_folder(target.parent)
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Write a file unless there is one, by a hard link: it appears whole or not at all."""
+        target = self._at(path)
+        with self._written(target, data) as temporary:
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                return False
+            except OSError as err:
+                if err.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
+                return _claim_without_links(target, temporary)
+        _fsync_folder(target.parent)
+        return True
+
+    def list(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield all files below `prefix`; temporary files are passed over."""
+        pending = [prefix.strip("/")]
+        while pending:
+            folder = pending.pop()
+            try:
+                entries = os.scandir(self._at(folder))
+            except FileNotFoundError:
+                continue
+            with entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.is_dir():
+                        pending.append(path)
+                    elif not entry.name.startswith(TEMPORARY):
+                        with contextlib.suppress(FileNotFoundError):
+                            stat = entry.stat()
+                            yield FileStat(path, stat.st_size, stat.st_mtime_ns)
+
+    def children(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the sorted names of the folders directly below `prefix`."""
+        try:
+            with os.scandir(self._at(prefix)) as entries:
+                return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+        except FileNotFoundError:
+            return ()
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete files; a file that is not there is fine."""
+        for path in paths:
+            self._at(path).unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Return the room that is left on the disk which holds, or will hold, the folder."""
+        existing = self.root
+        while not existing.exists():
+            existing = existing.parent
+        return shutil.disk_usage(existing).free
+
+    def local_path(self, path: str) -> Path:
+        """Return where the file lies."""
+        return self._at(path)
+
+    def _at(self, path: str) -> Path:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"{path!r} leads out of {self.url}")
+        return self.root / path
+
+    @contextlib.contextmanager
+    def _written(self, target: Path, data: bytes) -> Iterator[Path]:
+        """Hold a flushed temporary file beside `target`; whatever is left of it at the end is deleted."""
+        _make_folders(target.parent)
+        temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class MemoryFolder:
+    """A folder in the memory of this process, for tests and for machines without a disk to spare."""
+
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        """Start with the given files."""
+        self.url = "memory://"
+        self.files = dict(files or {})
+        self._lock = threading.Lock()
+
+    def read(self, path: str) -> bytes:
+        """Return the whole file."""
+        try:
+            return self.files[path]
+        except KeyError as err:
+            raise FileNotFoundError(errno.ENOENT, "no such file", path) from err
+
+    def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
+        """Return the whole file and its size."""
+        data = self.read(path)
+        return data, FileStat(path, len(data), 0)
+
+    def read_head(self, path: str, size_bytes: int) -> bytes:
+        """Return at most the first `size_bytes`."""
+        return self.read(path)[:size_bytes]
+
+    def write_atomic(self, path: str, data: bytes) -> None:
+        """Set the file."""
+        with self._lock:
+            self.files[path] = bytes(data)
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Set the file unless there is one."""
+        with self._lock:
+            return self.files.setdefault(path, data) is data
+
+    def list(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield all files below `prefix`."""
+        start = f"{prefix.strip('/')}/" if prefix else ""
+        for path, data in sorted(self.files.items()):
+            if path.startswith(start):
+                yield FileStat(path, len(data), 0)
+
+    def children(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the sorted names of the folders directly below `prefix`."""
+        start = f"{prefix.strip('/')}/" if prefix else ""
+        rests = (path[len(start) :] for path in self.files if path.startswith(start))
+        return tuple(sorted({rest.split("/", 1)[0] for rest in rests if "/" in rest}))
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete files; a file that is not there is fine."""
+        for path in paths:
+            self.files.pop(path, None)
+
+    def free_bytes(self) -> None:
+        """Tell nothing."""
+
+    def local_path(self, path: str) -> None:
+        """Tell that the file is on no disk."""
+
+
+def user_temporary_file(suffix: str) -> Path:
+    """Return the path of a new empty file in the machine's folder for temporary files."""
+    handle, path = tempfile.mkstemp(prefix="cleanplate-", suffix=suffix)
+    os.close(handle)
+    return Path(path)
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder and its parents, each flushed into its own parent."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        _fsync_folder(folder.parent)
+
+
+def _claim_without_links(target: Path, written: Path) -> bool:
+    """Put `written` at `target` on a file system without hard links: a claim made exclusively, then a rename."""
+    claim = target.with_name(f"{target.name}.claim")
+    try:
+        os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        deadline = time.monotonic() + 10
+        while not target.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if target.exists():
+            return False
+    os.replace(written, target)
+    _fsync_folder(target.parent)
+    return True

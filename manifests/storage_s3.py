@@ -1,0 +1,174 @@
+"""An object store behind the Folder seam: S3 and servers that speak its protocol. The home of fsspec and s3fs."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fsspec.asyn import sync
+from s3fs import S3FileSystem
+from s3fs.core import S3_RETRYABLE_ERRORS
+
+from manifests.records import FileStat
+
+READ_TRIES = 4
+CLAIM_WAIT_S = 0.5
+"""Longer than one small PUT takes; see `_put_by_claim`."""
+
+_CONFIG = {
+    "retries": {"mode": "adaptive", "max_attempts": 10},
+    "response_checksum_validation": "when_required",
+    "request_checksum_calculation": "when_required",
+}
+
+
+class S3Folder:
+    """A prefix of a bucket; one PUT makes an object whole, listings are never cached."""
+
+    def __init__(self, url: str, options: dict[str, str]) -> None:
+        """Open `s3://bucket/prefix`; `options` are those of s3fs (endpoint_url, key, secret, profile, anon, ...)."""
+        self.url = url
+        self._root = url.removeprefix("s3://")
+        self._bucket, _, self._prefix = self._root.partition("/")
+        self._fs = S3FileSystem(
+            use_listings_cache=False,
+            skip_instance_cache=True,
+            max_concurrency=1,  # spares the HEAD before each GET
+            config_kwargs=dict(_CONFIG),
+            **options,
+        )
+        self._conditional_put: bool | None = None
+
+    def read(self, path: str) -> bytes:
+        """Return the whole object."""
+        return self.read_with_stat(path)[0]
+
+    def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
+        """Return the whole object and its etag; a body that breaks off is read again."""
+        failure: Exception | None = None
+        for _ in range(READ_TRIES):
+            response = self._fs.call_s3("get_object", Bucket=self._bucket, Key=self._key(path))
+            try:
+                data: bytes = sync(self._fs.loop, response["Body"].read)
+            except S3_RETRYABLE_ERRORS as err:
+                failure = err
+            else:
+                return data, FileStat(path, len(data), None, _plain(response["ETag"]))
+        raise OSError(f"{self.url}/{path}: the answer broke off {READ_TRIES} times: {failure!r}") from failure
+
+    def read_head(self, path: str, size_bytes: int) -> bytes:
+        """Return at most the first `size_bytes`."""
+        if size_bytes <= 0:
+            return b""
+        try:
+            data: bytes = self._fs.cat_file(self._full(path), start=0, end=size_bytes)
+        except OSError as err:
+            if "InvalidRange" in str(err) or "not satisfiable" in str(err):
+                return b""
+            raise
+        return data
+
+    def write_atomic(self, path: str, data: bytes) -> None:
+        """Put the object by one request (a completed multipart above 100 MiB)."""
+        self._fs.pipe_file(self._full(path), bytes(data))
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Put an object unless there is one, by a conditional PUT or, where the server has none, by a claim."""
+        if self._conditional_put is None:
+            self._conditional_put = self._probe_conditional_put()
+        if not self._conditional_put:
+            return self._put_by_claim(path, data)
+        return self._put_conditionally(path, data)
+
+    def list(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield all objects below `prefix`, from one recursive listing."""
+        try:
+            found: dict[str, Any] = self._fs.find(self._full(prefix), detail=True)
+        except FileNotFoundError:
+            return
+        for name, info in found.items():
+            if info["type"] == "file" and not name.endswith("/"):
+                path = name[len(self._root) + 1 :]
+                yield FileStat(path, int(info["size"]), None, _plain(info.get("ETag", "")))
+
+    def children(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the sorted names of the folders directly below `prefix`."""
+        try:
+            entries = self._fs.ls(self._full(prefix), detail=True)
+        except FileNotFoundError:
+            return ()
+        folders = (entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory")
+        return tuple(sorted(name.rsplit("/", 1)[-1] for name in folders))
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects; one that is not there is fine."""
+        for path in paths:
+            self._fs.call_s3("delete_object", Bucket=self._bucket, Key=self._key(path))
+
+    def free_bytes(self) -> None:
+        """Tell nothing: a bucket has no end."""
+
+    def local_path(self, path: str) -> None:
+        """Tell that the object is on no disk of this machine."""
+
+    def _key(self, path: str) -> str:
+        return f"{self._prefix}/{path}" if self._prefix else path
+
+    def _full(self, path: str) -> str:
+        return f"{self._root}/{path.strip('/')}" if path else self._root
+
+    def _put_conditionally(self, path: str, data: bytes) -> bool:
+        try:
+            self._fs.pipe_file(self._full(path), data, mode="create")
+        except OSError as err:
+            if not _is_precondition_failure(err):
+                raise
+            # A retried PUT can be answered 412 by its own first success.
+            return self.read(path) == data
+        return True
+
+    def _probe_conditional_put(self) -> bool:
+        """Tell whether the server refuses a second conditional PUT; some ignore the condition."""
+        path = f"_cleanplate/claims/probe-{uuid.uuid4().hex}"
+        self.write_atomic(path, b"1")
+        try:
+            return not self._put_conditionally(path, b"2")
+        finally:
+            self.delete([path])
+
+    def _put_by_claim(self, path: str, data: bytes) -> bool:
+        """Let the lexically first of the claims write the object.
+
+        Whoever sees the object or an older claim withdraws; all claims that were made at once are listed after
+        CLAIM_WAIT_S, so every claimant sees the same set as long as one small PUT takes less than that.
+        """
+        if self._exists(path):
+            return False
+        claims = f"_cleanplate/claims/{path.replace('/', '%2F')}"
+        mine = f"{claims}/{uuid.uuid4().hex}"
+        if not any(True for _ in self.list(claims)):
+            self.write_atomic(mine, data)
+        time.sleep(CLAIM_WAIT_S)
+        standing = sorted(stat.path for stat in self.list(claims))
+        if not standing:
+            return False
+        try:
+            self.write_atomic(path, self.read(standing[0]))
+        except FileNotFoundError:  # the winner is done, and has cleared the claims
+            return False
+        self.delete(standing)
+        return standing[0] == mine
+
+    def _exists(self, path: str) -> bool:
+        return bool(self._fs.exists(self._full(path)))
+
+
+def _plain(etag: str) -> str:
+    return etag.strip('"')
+
+
+def _is_precondition_failure(err: OSError) -> bool:
+    text = f"{err} {err.__cause__}"
+    return isinstance(err, FileExistsError) or "PreconditionFailed" in text or "412" in text or "pre-condition" in text

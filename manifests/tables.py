@@ -1,0 +1,166 @@
+"""Tables: one pyarrow schema a record, rows <-> Parquet. The home of pyarrow."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.errors import SchemaUnknown
+from manifests.records import FrameRow, Plate
+from manifests.sharding import FrameTable
+
+SCHEMA_VERSION = 1
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+
+FRAMES = pa.schema(
+    [
+        ("subject", _NAME),
+        ("sequence", _NAME),
+        ("camera", _NAME),
+        ("frame", pa.int32()),
+        ("source_frame", pa.int32()),
+        ("path", pa.string()),
+        ("kind", _NAME),
+        ("size_bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("etag", pa.string()),
+        ("fingerprint", pa.string()),
+        ("visible_path", pa.string()),
+        ("visible_fingerprint", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+
+PLATES = pa.schema(
+    [
+        ("subject", pa.string()),
+        ("camera", pa.string()),
+        ("path", pa.string()),
+        ("fingerprint", pa.string()),
+        ("status", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+
+_ARROW = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+
+ROWS = pa.schema([(field.name, _ARROW[str(field.type).split(" | ")[0]]) for field in fields(FrameRow)])
+
+Meta = dict[str, Any]
+
+
+def write_frames(table: FrameTable, meta: Mapping[str, Any]) -> bytes:
+    """Return a subject's frames as Parquet; `meta` is stored as JSON beside the schema version."""
+    columns: dict[str, Any] = {"subject": np.full(len(table), table.subject, dtype=object)}
+    for name in FRAMES.names[1:]:
+        values = getattr(table, name)
+        null = _null_mask(name, values)
+        columns[name] = pa.array(values, type=_plain_type(FRAMES.field(name).type), mask=null)
+    arrow = pa.table(columns).cast(FRAMES)
+    return _to_parquet(arrow, meta)
+
+
+def read_frames(data: bytes, path: str) -> tuple[FrameTable, Meta]:
+    """Return a subject's frames and the stored meta; raises SchemaUnknown for a file that is not one of ours."""
+    arrow, meta = _from_parquet(data, path, FRAMES)
+    columns = {name: _column(arrow, name) for name in FRAMES.names[1:]}
+    return FrameTable(subject=meta["subject"], **columns), meta
+
+
+def write_plates(plates: Iterable[Plate], meta: Mapping[str, Any]) -> bytes:
+    """Return the plates of a subject as Parquet."""
+    return _to_parquet(pa.Table.from_pylist([asdict(plate) for plate in plates], schema=PLATES), meta)
+
+
+def read_plates(data: bytes, path: str) -> dict[str, Plate]:
+    """Return the plates of a subject by camera."""
+    arrow, _ = _from_parquet(data, path, PLATES)
+    return {row["camera"]: Plate(**row) for row in arrow.to_pylist()}
+
+
+def write_rows(rows: Sequence[FrameRow], meta: Mapping[str, Any]) -> bytes:
+    """Return the rows of a receipt as Parquet."""
+    return _to_parquet(pa.Table.from_pylist([asdict(row) for row in rows], schema=ROWS), meta)
+
+
+def read_rows(data: bytes, path: str) -> tuple[list[FrameRow], Meta]:
+    """Return the rows of a receipt, or of a compacted file, and its meta."""
+    arrow, meta = _from_parquet(data, path, ROWS)
+    return [FrameRow(**row) for row in arrow.select(ROWS.names).to_pylist()], meta
+
+
+def read_failed_counts(data: bytes, path: str) -> dict[str, int]:
+    """Return shard_id -> number of rows that are not ok, reading two columns of a compacted file."""
+    arrow, _ = _from_parquet(data, path, ROWS, ["shard_id", "status"])
+    counts: dict[str, int] = {}
+    for shard_id, status in zip(arrow["shard_id"].to_pylist(), arrow["status"].to_pylist(), strict=True):
+        counts[shard_id] = counts.get(shard_id, 0) + (status != "ok")
+    return counts
+
+
+def _to_parquet(arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
+    stored = {b"cleanplate": json.dumps({"schema": SCHEMA_VERSION, **meta}, sort_keys=True).encode()}
+    sink = io.BytesIO()
+    pq.write_table(arrow.replace_schema_metadata(stored), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _from_parquet(
+    data: bytes, path: str, schema: pa.Schema, columns: Sequence[str] | None = None
+) -> tuple[pa.Table, Meta]:
+    """Parse one of our files; columns that an older version did not have are filled with nulls."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        meta = json.loads((file.schema_arrow.metadata or {})[b"cleanplate"])
+        arrow = file.read(columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError, KeyError, ValueError) as err:
+        raise SchemaUnknown(
+            f"{path} is not a table of cleanplate's ({type(err).__name__}): it is damaged or foreign. "
+            "Delete it; a manifest is made again from the capture, a receipt by matting its frames again."
+        ) from err
+    if meta["schema"] > SCHEMA_VERSION:
+        raise SchemaUnknown(
+            f"{path} has schema {meta['schema']}, this cleanplate reads up to {SCHEMA_VERSION}: update cleanplate."
+        )
+    for field in schema:
+        if columns is None and field.name not in arrow.column_names:
+            arrow = arrow.append_column(field, pa.nulls(len(arrow), field.type))
+    return arrow, meta
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_dictionary(kind) else kind
+
+
+def _null_mask(name: str, values: np.ndarray) -> np.ndarray | None:
+    """Say which values mean 'not known': 0 for sizes in pixels, -1 for mtime_ns, empty for optional text."""
+    stand_ins: dict[str, Any] = {
+        "width": 0,
+        "height": 0,
+        "mtime_ns": -1,
+        "etag": "",
+        "visible_path": "",
+        "visible_fingerprint": "",
+    }
+    return np.asarray(values == stand_ins[name], dtype=bool) if name in stand_ins else None
+
+
+def _column(arrow: pa.Table, name: str) -> np.ndarray:
+    """Return a column as numpy, with the stand-ins of `_null_mask` for nulls."""
+    column, kind = arrow[name].combine_chunks(), FRAMES.field(name).type
+    if pa.types.is_integer(kind):
+        missing = -1 if name == "mtime_ns" else 0
+        return np.asarray(column.fill_null(missing).to_numpy(zero_copy_only=False), dtype=kind.to_pandas_dtype())
+    text = column.cast(pa.string()).fill_null("")
+    return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
