@@ -1,0 +1,133 @@
+"""Names, the parameters that a model reads, and models built ready to matte."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from reference_weights import write_reference_checkpoint
+
+from models import registry
+from models.errors import UnknownModel, WeightsMismatch, WeightsMissing
+
+REFINE, BASE = "mattingrefine-mobilenetv2", "mattingbase-mobilenetv2"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    return write_reference_checkpoint(REFINE, tmp_path_factory.mktemp("weights") / "pytorch_mobilenetv2.pth")
+
+
+def test_all_models_are_listed():
+    kinds = [
+        f"{kind}-{net}" for kind in ("mattingrefine", "mattingbase") for net in ("resnet101", "resnet50", "mobilenetv2")
+    ]
+    assert set(registry.names()) == {*kinds, "plate-difference"}
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(UnknownModel, match="mattingrefine-resnet50"):
+        registry.entry("mattingrefine-resnet5")
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (
+            {},
+            {
+                "backbone_scale": 0.25,
+                "refine_mode": "sampling",
+                "refine_sample_pixels": 80_000,
+                "refine_kernel_size": 3,
+            },
+        ),
+        (
+            {"refine_mode": "thresholding", "refine_sample_pixels": 1},
+            {"backbone_scale": 0.25, "refine_mode": "thresholding", "refine_threshold": 0.7, "refine_kernel_size": 3},
+        ),
+        (
+            {"refine_mode": "full", "backbone_scale": 0.5, "refine_kernel_size": 1},
+            {"backbone_scale": 0.5, "refine_mode": "full", "refine_kernel_size": 1},
+        ),
+    ],
+)
+def test_only_parameters_that_the_mode_reads_are_returned(given, read):
+    assert registry.parameters_read(REFINE, given) == read
+
+
+@pytest.mark.parametrize("name", [BASE, "plate-difference"])
+def test_models_without_parameters_read_none(name):
+    assert registry.parameters_read(name, {}) == {}
+    with pytest.raises(ValueError, match="backbone_scale"):
+        registry.parameters_read(name, {"backbone_scale": 0.25})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("backbone_scale", 0.6),
+        ("backbone_scale", "0.25"),
+        ("refine_mode", "all"),
+        ("refine_mode", 3),
+        ("refine_sample_pixels", -1),
+        ("refine_sample_pixels", 0.5),
+        ("refine_threshold", 1.5),
+        ("refine_threshold", float("nan")),
+        ("refine_kernel_size", 2),
+        ("refine_kernel_size", True),
+        ("refine_speed", 1),
+    ],
+)
+def test_wrong_parameters_are_refused_by_name(key, value):
+    with pytest.raises(ValueError, match=key):
+        registry.parameters_read(REFINE, {key: value})
+
+
+def test_equal_parameters_of_another_type_are_the_same_parameters():
+    given = {"backbone_scale": 0.5, "refine_sample_pixels": 100.0, "refine_kernel_size": 1.0}
+    read = registry.parameters_read(REFINE, given)
+    assert repr(read["refine_sample_pixels"]) == "100" and repr(read["refine_kernel_size"]) == "1"
+
+
+@pytest.mark.parametrize("name", [REFINE, BASE])
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_a_built_model_mattes(name, precision, dtype, checkpoint):
+    model = registry.build(name, {}, checkpoint, "cpu", precision)
+    frames, plates = torch.rand(1, 2, 3, 34, 30).to(dtype), torch.rand(1, 3, 34, 30).to(dtype)
+    alpha = model.matte(frames, plates).alpha
+    known = registry.entry(name)
+    assert (model.uses_plate, model.temporal) == (known.uses_plate, known.temporal)
+    assert alpha.shape == (1, 2, 34, 30) and not alpha.requires_grad and not model.training
+
+
+def test_parameters_reach_the_network(checkpoint):
+    frames, plates = torch.rand(1, 1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    errors = [
+        registry.build(REFINE, {"backbone_scale": scale}, checkpoint, "cpu", "fp32").matte(frames, plates).error
+        for scale in (0.25, 0.5)
+    ]
+    assert [tuple(error.shape) for error in errors] == [(1, 1, 16, 16), (1, 1, 32, 32)]
+
+
+def test_the_baseline_needs_no_weights():
+    model = registry.build("plate-difference", {}, None, "cpu", "fp32")
+    assert model.matte(torch.rand(1, 1, 3, 8, 8), torch.rand(1, 3, 8, 8)).alpha.shape == (1, 1, 8, 8)
+
+
+def test_missing_weights_say_where_to_get_them(tmp_path):
+    with pytest.raises(WeightsMissing) as caught:
+        registry.build(REFINE, {}, tmp_path / "pytorch_mobilenetv2.pth", "cpu", "fp32")
+    for wanted in ("pytorch_mobilenetv2.pth", "https://github.com/", str(tmp_path), "plate-difference"):
+        assert wanted in str(caught.value)
+    with pytest.raises(WeightsMissing):
+        registry.build(REFINE, {}, None, "cpu", "fp32")
+
+
+def test_weights_of_another_model_are_refused(checkpoint):
+    with pytest.raises(WeightsMismatch, match=REFINE):
+        registry.build("mattingrefine-resnet50", {}, checkpoint, "cpu", "fp32")
+
+
+def test_an_unknown_precision_is_refused(checkpoint):
+    with pytest.raises(ValueError, match="fp64"):
+        registry.build(REFINE, {}, checkpoint, "cpu", "fp64")

@@ -1,0 +1,107 @@
+"""Files with weights: fetched once, verified always, and never loaded into another network."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.errors import DownloadFailed, HashMismatch, UnknownModel
+from models.registry import ENTRIES
+from models.weights import WEIGHTS, Weights, fetch, fetch_file, file_sha256, locate, verify_hash
+
+BODY = b"weights" * 50_000
+SHA256 = hashlib.sha256(BODY).hexdigest()
+NAME = "mattingrefine-resnet50"
+
+
+def described(*sources: str, sha256: str | None = None) -> Weights:
+    return Weights(NAME, "pytorch_resnet50.pth", sources, sha256, "MIT", None)
+
+
+@pytest.fixture
+def source(server) -> str:
+    server.files["pytorch_resnet50.pth"] = BODY
+    return server.url("pytorch_resnet50.pth")
+
+
+def test_fetch_records_the_hash_on_first_use_and_reads_nothing_later(server, source, tmp_path):
+    cache = tmp_path / "not" / "there"
+    first = fetch_file(described(source), cache)
+    again = fetch_file(described(source), cache)
+    assert first == (cache / "pytorch_resnet50.pth", SHA256, True)
+    assert again == (cache / "pytorch_resnet50.pth", SHA256, False)
+    assert first.path.read_bytes() == BODY and len(server.ranges) == 1
+    assert sorted(path.name for path in cache.iterdir()) == ["pytorch_resnet50.pth", "pytorch_resnet50.pth.sha256"]
+
+
+def test_fetch_refuses_a_file_that_changed_after_first_use(source, tmp_path):
+    fetched = fetch_file(described(source), tmp_path)
+    fetched.path.write_bytes(BODY + b"!")
+    with pytest.raises(HashMismatch) as caught:
+        fetch_file(described(source), tmp_path)
+    assert caught.value.expected == SHA256 and caught.value.found == file_sha256(fetched.path)
+
+
+def test_fetch_refuses_a_new_download_that_differs_from_the_recorded_one(server, source, tmp_path):
+    fetch_file(described(source), tmp_path).path.unlink()
+    server.files["pytorch_resnet50.pth"] = b"another"
+    with pytest.raises(HashMismatch):
+        fetch_file(described(source), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["pytorch_resnet50.pth.sha256"]
+
+
+def test_fetch_refuses_what_differs_from_the_published_hash(source, tmp_path):
+    with pytest.raises(HashMismatch, match="published"):
+        fetch_file(described(source, sha256="0" * 64), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert fetch_file(described(source, sha256=SHA256), tmp_path).first_use is False
+
+
+def test_fetch_takes_the_second_source_when_the_first_has_nothing(server, source, tmp_path):
+    server.files["torchscript.pth"] = b"script"
+    fetched = fetch_file(described(server.url("absent.pth"), server.url("torchscript.pth")), tmp_path)
+    assert fetched.path.name == "torchscript.pth" and fetched.path.read_bytes() == b"script"
+
+
+def test_fetch_says_what_to_do_when_no_source_has_it(server, tmp_path):
+    with pytest.raises(DownloadFailed) as caught:
+        fetch_file(described(server.url("a"), server.url("b")), tmp_path)
+    text = str(caught.value)
+    for wanted in ("pytorch_resnet50.pth", server.url("a"), server.url("b"), str(tmp_path), "plate-difference", "404"):
+        assert wanted in text
+
+
+def test_locate_finds_either_format(tmp_path):
+    assert locate(NAME, tmp_path / "absent") is None
+    script = tmp_path / "torchscript_resnet50_fp32.pth"
+    script.touch()
+    assert locate(NAME, tmp_path) == script
+    (tmp_path / "pytorch_resnet50.pth").touch()
+    assert locate("mattingbase-resnet50", tmp_path) == tmp_path / "pytorch_resnet50.pth"
+
+
+def test_locate_and_fetch_refuse_unknown_models(tmp_path):
+    with pytest.raises(UnknownModel):
+        locate("mattingrefine-resnet18", tmp_path)
+    with pytest.raises(UnknownModel):
+        fetch("plate-difference", tmp_path)
+
+
+def test_a_file_put_into_the_cache_by_hand_is_verified_like_a_fetched_one(tmp_path):
+    path = tmp_path / "pytorch_resnet50.pth"
+    path.write_bytes(BODY)
+    assert fetch(NAME, tmp_path) == (path, SHA256, True)
+    assert verify_hash(path).first_use is False
+
+
+def test_every_model_with_weights_is_in_the_table():
+    assert set(WEIGHTS) == {name for name, known in ENTRIES.items() if known.weights}
+    assert all(WEIGHTS[name].file_name == ENTRIES[name].weights for name in WEIGHTS)
+
+
+def test_listing_weights_does_not_import_torch():
+    code = "import sys, models.weights, models.registry; sys.exit('torch' in sys.modules)"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
