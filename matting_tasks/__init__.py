@@ -1,0 +1,1 @@
+"""Work on frames: decode, matte, measure, encode; Ray in two files only."""

@@ -1,0 +1,168 @@
+"""Decoding: the bytes of a picture to uint8 RGB, with every fault that OpenCV passes over found first."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from manifests.errors import InputFault
+
+MAX_PIXELS = 1 << 28
+"""Larger pictures are refused before decoding (the rig's have 7 million pixels)."""
+
+HEAD_BYTES = 1 << 16
+
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the header of a picture says; `orientation` is EXIF's (1 = upright), `complete` if its end was found."""
+
+    kind: str
+    width: int
+    height: int
+    n_channels: int
+    orientation: int = 1
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """pixels: (H, W, 3) uint8, RGB; note: what was left out or converted, or None."""
+
+    pixels: np.ndarray
+    note: str | None
+
+
+def decode_image(data: bytes) -> Picture:
+    """Decode a JPEG or PNG; gray is replicated, an alpha channel dropped, 16 bits scaled to 8, EXIF not applied.
+
+    Raises InputFault of status `undecodable` with the reason for empty, truncated, foreign, CMYK and damaged files.
+    """
+    header = read_header(data)
+    if not header.complete:
+        raise _undecodable(f"the {header.kind} file is truncated: it ends after {len(data)} bytes without an end mark")
+    if header.kind == "JPEG" and header.n_channels == 4:
+        raise _undecodable("a CMYK JPEG: its colours cannot be known without its profile; store it as RGB")
+    flags = cv2.IMREAD_IGNORE_ORIENTATION
+    flags |= cv2.IMREAD_COLOR_RGB if header.kind == "JPEG" else cv2.IMREAD_UNCHANGED
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error as err:
+        raise _undecodable(f"the {header.kind} file cannot be decoded: {err.err or err}") from err
+    if pixels is None:
+        raise _undecodable(f"the {header.kind} file cannot be decoded: its data are damaged")
+    if header.kind == "PNG":
+        pixels = _to_rgb(pixels)
+    return Picture(np.ascontiguousarray(pixels), _note(header))
+
+
+def decode_gray(data: bytes) -> np.ndarray:
+    """Decode a picture to its first channel, (H, W) uint8; raises InputFault of status `undecodable`."""
+    return np.ascontiguousarray(decode_image(data).pixels[:, :, 0])
+
+
+def read_header(data: bytes) -> Header:
+    """Walk the structure of a whole picture, or of its first bytes; raises InputFault where it is no picture."""
+    if not data:
+        raise _undecodable("the file is empty (0 bytes)")
+    if data.startswith(b"\xff\xd8"):
+        header = _walk_jpeg(data)
+    elif data.startswith(_PNG):
+        header = _walk_png(data)
+    else:
+        raise _undecodable(f"neither JPEG nor PNG: the file begins with {data[:8].hex(' ')}")
+    if header.width * header.height > MAX_PIXELS:
+        raise _undecodable(f"{header.width}x{header.height} pixels are more than cleanplate decodes ({MAX_PIXELS})")
+    return header
+
+
+def _walk_jpeg(data: bytes) -> Header:
+    """Follow the segments (ITU-T T.81, B.1) to the end mark; a thumbnail inside a segment is passed over."""
+    width = height = n_channels = 0
+    orientation, position, complete = 1, 2, False
+    while (found := _MARKER.search(data, position)) is not None:
+        marker, position = found.group()[-1], found.end()
+        if marker == 0xD9:
+            complete = True
+            break
+        if position + 2 > len(data):
+            break
+        (length,) = struct.unpack_from(">H", data, position)
+        segment = data[position + 2 : position + length]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(segment) >= 6:
+            height, width, n_channels = struct.unpack_from(">HHB", segment, 1)
+        elif marker == 0xE1 and segment.startswith(b"Exif\0\0"):
+            orientation = _exif_orientation(segment[6:])
+        position += length
+    if not width or not height:
+        raise _undecodable(f"a JPEG without a readable frame header in its {len(data)} bytes: truncated or damaged")
+    return Header("JPEG", width, height, n_channels, orientation, complete)
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """Return tag 0x0112 of the first directory (TIFF 6.0, section 2), 1 where there is none."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    try:
+        if order is None:
+            return 1
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (n_entries,) = struct.unpack_from(f"{order}H", tiff, start)
+        for entry in range(n_entries):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * entry)
+            if tag == 0x0112:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
+
+
+def _walk_png(data: bytes) -> Header:
+    """Follow the chunks to IEND, checking each whole chunk's CRC (PNG, third edition, section 5)."""
+    position, shape, complete = len(_PNG), None, False
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            break
+        kind = data[position + 4 : position + 8]
+        if zlib.crc32(data[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            raise _undecodable(f"a damaged PNG: the checksum of chunk {kind!r} does not match")
+        if kind == b"IHDR":
+            shape = struct.unpack_from(">IIBB", data, position + 8)
+        if kind == b"IEND":
+            complete = True
+            break
+        position = end
+    if shape is None or not shape[0] or not shape[1]:
+        raise _undecodable(f"a PNG without a readable header in its {len(data)} bytes: truncated or damaged")
+    n_channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(shape[3], 0)
+    return Header("PNG", shape[0], shape[1], n_channels, 1, complete)
+
+
+def _to_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Bring what imdecode gives unchanged ((H, W) or (H, W, 3 | 4), 8 or 16 bit, BGR) to (H, W, 3) uint8 RGB."""
+    if pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    if pixels.ndim == 2:
+        return np.repeat(pixels[:, :, None], 3, axis=2)
+    return pixels[:, :, 2::-1]
+
+
+def _note(header: Header) -> str | None:
+    if header.orientation != 1:
+        return f"EXIF orientation {header.orientation} ignored"
+    if header.n_channels == 1:
+        return "gray picture, channels replicated"
+    return "alpha channel dropped" if header.kind == "PNG" and header.n_channels in (2, 4) else None
+
+
+def _undecodable(reason: str) -> InputFault:
+    return InputFault("undecodable", reason)

@@ -1,0 +1,51 @@
+"""The device of this process: which one, by which name, and set so that equal inputs give equal bits."""
+
+from __future__ import annotations
+
+import cv2
+import torch
+
+from manifests.errors import DeviceFault
+from manifests.recipe import Numerics
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def device_class(device: str) -> str:
+    """Return `cpu` or `cuda:<name of the GPU>` for auto | cpu | cuda | cuda:N; raises DeviceFault if it is not there.
+
+    `auto` is the first GPU where there is one.
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    number = int(device.partition(":")[2] or 0)
+    n_gpus = count_gpus()
+    if number >= n_gpus:
+        raise DeviceFault(
+            f"--device {device} was asked for, and this machine shows {n_gpus} GPUs to torch {torch.__version__}. "
+            "Check nvidia-smi and that this torch was built for CUDA, or use --device cpu."
+        )
+    return f"cuda:{torch.cuda.get_device_name(number)}"
+
+
+def set_up_device(device: str, numerics: Numerics) -> torch.device:
+    """Prepare this process for a recipe's numerics and return the device; raises DeviceFault if it cannot follow."""
+    wanted = "cpu" if numerics.device_class == "cpu" else device if device.startswith("cuda") else "cuda"
+    found = device_class(wanted)
+    if found != numerics.device_class:
+        raise DeviceFault(
+            f"this worker has the device {found}, the recipe is pinned to {numerics.device_class}: masks would differ "
+            "in their last bits. Run on that device, or go on with this one by --device and --replace."
+        )
+    cv2.setNumThreads(1)  # the threads of a shard are ours
+    torch.set_num_threads(numerics.intra_op_threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    return torch.device(wanted)
+
+
+def count_gpus() -> int:
+    """Count the GPUs that this process may use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

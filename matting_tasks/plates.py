@@ -1,0 +1,134 @@
+"""Plates: decoded and uploaded once per (subject, camera), checked against the frames; visible masks likewise."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from manifests.capture import fingerprint_of
+from manifests.errors import InputChanged, InputFault
+from manifests.records import Shard
+from manifests.storage import Folder
+from matting_tasks.decode import decode_gray, decode_image
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+N_PLATES = 8
+N_VISIBLE = 32
+VISIBLE_PX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """The pixels inside the sensor: pixels (H, W) bool; lowres (256, 256) bool, True where all of it is inside."""
+
+    digest: str
+    pixels: np.ndarray
+    lowres: np.ndarray
+
+
+class Plates:
+    """The plates that a worker holds, on its device and in its model's type; safe to use from several threads.
+
+    `lock` guards the device: whoever computes holds it.
+    """
+
+    def __init__(self, capture: Folder, device: torch.device, dtype: torch.dtype, missing_plate: str) -> None:
+        """Start empty; `missing_plate` is error | zeros."""
+        self.capture = capture
+        self.device = device
+        self.dtype = dtype
+        self.missing_plate = missing_plate
+        self.lock = threading.Lock()
+        self.n_decoded = 0
+        self._plates = _Recent[tuple[str, str, str], Tensor](N_PLATES)
+        self._visible = _Recent[str, Visible](N_VISIBLE)
+        self._visible_on_device = _Recent[str, Tensor](N_VISIBLE)
+
+    def of(self, shard: Shard) -> Tensor | None:
+        """Return the plate (1, 3, H, W) of a shard's camera, RGB 0..1; None where zeros stand for it.
+
+        Raises InputFault: `missing_plate`, or `undecodable` for a plate that is there and cannot be read.
+        """
+        plate = shard.plate
+        if plate.path is None:
+            if self.missing_plate == "zeros":
+                return None
+            raise InputFault(
+                "missing_plate",
+                f"camera {shard.camera} of subject {shard.subject} has no plate; add it, "
+                "or matte over a black one with --missing-plate zeros",
+            )
+        return self._plates.get((shard.subject, shard.camera, plate.fingerprint), lambda: self._load(shard))
+
+    def visible(self, data: bytes) -> Visible:
+        """Return the visible mask in the bytes of a `visible_*` picture, decoded once per content."""
+        digest = hashlib.sha256(data).hexdigest()
+        return self._visible.get(digest, lambda: _decode_visible(data, digest))
+
+    def visible_on_device(self, visible: Visible) -> Tensor:
+        """Return a visible mask (H, W) bool on the device, uploaded once."""
+        return self._visible_on_device.get(visible.digest, lambda: torch.from_numpy(visible.pixels).to(self.device))
+
+    def _load(self, shard: Shard) -> Tensor:
+        path = shard.plate.path or ""
+        try:
+            data, stat = self.capture.read_with_stat(path)
+        except FileNotFoundError as err:
+            raise InputChanged(f"{shard.shard_id}: plate {path} vanished since the capture was listed.") from err
+        if fingerprint_of(data, stat, shard.fingerprint_rule) != shard.plate.fingerprint:
+            raise InputChanged(f"{shard.shard_id}: plate {path} changed since the capture was listed.")
+        try:
+            pixels = decode_image(data).pixels
+        except InputFault as fault:
+            raise InputFault(fault.status, f"plate {path}: {fault.message}") from fault
+        self.n_decoded += 1
+        return to_device(pixels[None], self.device, self.dtype)
+
+
+def to_device(pixels: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Upload pictures (N, H, W, 3) uint8 and return them as (N, 3, H, W) in `dtype`, 0..1.
+
+    Only bytes cross the bus, from pinned memory where the device is a GPU.
+    """
+    host = torch.from_numpy(pixels)
+    if device.type == "cuda":
+        host = host.pin_memory()
+    uploaded = host.to(device, non_blocking=True)
+    # (N, H, W, 3) -> (N, 3, H, W)
+    return (uploaded.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255).to(dtype)
+
+
+class _Recent(Generic[Key, Value]):
+    """The values last used, each made once; whoever asks for one that is being made waits."""
+
+    def __init__(self, n_kept: int) -> None:
+        self._n_kept = n_kept
+        self._values: OrderedDict[Key, Value] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = make()
+            self._values.move_to_end(key)
+            while len(self._values) > self._n_kept:
+                self._values.popitem(last=False)
+            return self._values[key]
+
+
+def _decode_visible(data: bytes, digest: str) -> Visible:
+    gray = decode_gray(data)
+    pixels = gray >= 128
+    share = cv2.resize(pixels.astype(np.float32), (VISIBLE_PX, VISIBLE_PX), interpolation=cv2.INTER_AREA)
+    return Visible(digest, pixels, share > 0.999)

@@ -1,0 +1,59 @@
+"""Threads that work ahead of a consumer, in order, with a bounded queue; the one place that carries errors over."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], n_threads: int, n_ahead: int
+) -> Iterator[Result]:
+    """Yield `function(item)` in the order of `items`, at most `n_ahead` of them under way on `n_threads` threads.
+
+    `items` is pulled on the consumer's thread, only when a place is free: chains of generators stay bounded. An error
+    of `function` is raised here, in its item's turn. The threads are daemons and end when the generator ends, so that
+    neither an error nor an interruption leaves one behind.
+    """
+    tasks: SimpleQueue[tuple[Item, Future[Result]] | None] = SimpleQueue()
+    stopped = threading.Event()
+    for number in range(n_threads):
+        name = f"{getattr(function, '__name__', 'map_ahead')}-{number}"
+        threading.Thread(target=_work, args=(function, tasks, stopped), name=name, daemon=True).start()
+    under_way: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            place: Future[Result] = Future()
+            under_way.append(place)
+            tasks.put((item, place))
+            if len(under_way) >= n_ahead:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        stopped.set()
+        for _ in range(n_threads):
+            tasks.put(None)
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+def _work(
+    function: Callable[[Item], Result],
+    tasks: SimpleQueue[tuple[Item, Future[Result]] | None],
+    stopped: threading.Event,
+) -> None:
+    while (task := tasks.get()) is not None and not stopped.is_set():
+        item, place = task
+        try:
+            place.set_result(function(item))
+        except BaseException as err:
+            place.set_exception(err)

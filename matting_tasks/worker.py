@@ -1,0 +1,146 @@
+"""A worker: one model on one device, the stores it reads and writes, and shards until it is told to stop."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import os
+import platform
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from manifests.errors import CleanplateError, InputChanged, WeightsRefused
+from manifests.recipe import Recipe
+from manifests.records import Frame, Shard, ShardFailure, ShardSummary
+from manifests.storage import open_folder
+from matting_tasks.batches import matte_frames
+from matting_tasks.device import DTYPES, set_up_device
+from matting_tasks.frames import FrameReader
+from matting_tasks.plates import Plates
+from matting_tasks.shard import Station, matte_shard
+from models.errors import ModelError
+from models.registry import build
+
+Outcome = ShardSummary | ShardFailure
+
+PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "numpy", "ray", "pyarrow")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """All that a worker needs to set itself up, on any machine; options of the stores are kept out of its repr."""
+
+    recipe: Recipe
+    weights: str | None
+    capture_url: str
+    out_url: str
+    device: str = "auto"
+    n_threads: int = 2
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Worker:
+    """Mattes shards, two at a time if asked to: one computes while the other decodes."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        """Open the stores and build the model; raises DeviceFault and WeightsRefused."""
+        recipe = settings.recipe
+        device = set_up_device(settings.device, recipe.numerics)
+        try:
+            weights = None if settings.weights is None else Path(settings.weights)
+            precision = recipe.numerics.precision
+            self._model = build(recipe.model, dict(recipe.parameters), weights, str(device), precision)
+        except ModelError as err:
+            raise WeightsRefused(str(err)) from err
+        self._recipe = recipe
+        self._out = open_folder(settings.out_url, settings.storage_options)
+        capture = open_folder(settings.capture_url, settings.storage_options)
+        self._plates = Plates(capture, device, DTYPES[precision], recipe.missing_plate)
+        self._stop = threading.Event()
+        self._station = Station(_name(), settings.n_threads, _versions(), self._stop)
+        self._n_calls = 0
+        self._idle = threading.Condition()
+
+    def matte(self, shard: Shard) -> Outcome:
+        """Matte a shard and say how it went; what goes wrong is returned, not raised."""
+        with self._idle:
+            self._n_calls += 1
+        try:
+            return matte_shard(shard, self._model, self._plates, self._out, self._recipe, self._station)
+        except Exception as err:  # the pool's boundary: whatever it was, the other shards go on
+            return self._failure(shard, err)
+        finally:
+            with self._idle:
+                self._n_calls -= 1
+                self._idle.notify_all()
+
+    def rehearse(self, shard: Shard, frame: Frame, decode_only: bool) -> None:
+        """Decode one frame, or decode and matte it, and write nothing: to find the frame that kills a worker."""
+        reader = FrameReader(replace(shard, crashed=frozenset()), self._plates, None, self._recipe.visible)
+        read = reader(frame)
+        if not decode_only and read.fault is None:
+            plate = self._plates.of(shard) if self._recipe.uses_plate else None
+            list(matte_frames([read], self._model, self._plates, plate, self._recipe))
+
+    def stop(self, timeout_s: float = 8.0) -> bool:
+        """Drop the shards in hand at the next batch and wait for that; tell whether all are let go."""
+        self._stop.set()
+        deadline = time.monotonic() + timeout_s
+        with self._idle:
+            return self._idle.wait_for(lambda: self._n_calls == 0, max(0.0, deadline - time.monotonic()))
+
+    def _failure(self, shard: Shard, err: Exception) -> ShardFailure:
+        kind, message = _explain(err, self._recipe)
+        return ShardFailure(
+            shard_id=shard.shard_id,
+            subject=shard.subject,
+            sequence=shard.sequence,
+            camera=shard.camera,
+            n_frames=len(shard.frames),
+            kind=kind,
+            message=message,
+            traceback=traceback.format_exc(),
+            worker=self._station.name,
+        )
+
+
+def _explain(err: Exception, recipe: Recipe) -> tuple[str, str]:
+    """Return changed | stopped | memory | device | full | store | fault, and a message that says what to do."""
+    if isinstance(err, InputChanged):
+        return "changed", f"{err} Run the same command again: it lists the capture first."
+    if isinstance(err, InterruptedError):
+        return "stopped", "stopped before it was done"
+    if isinstance(err, torch.OutOfMemoryError):
+        batch = recipe.numerics.batch
+        return (
+            "memory",
+            f"the device has too little memory for batches of {batch}: try --batch-size {max(1, batch // 2)}",
+        )
+    if isinstance(err, RuntimeError) and "CUDA error" in str(err):
+        return "device", f"the GPU failed: {err}"
+    if isinstance(err, OSError):
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "full", f"the store is full: {err}. Make room and run the same command again."
+        return "store", f"the store failed: {err}"
+    return "fault", str(err) if isinstance(err, CleanplateError) else f"{type(err).__name__}: {err}"
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
