@@ -1,0 +1,234 @@
+"""The books of a run: the output root, the recipe that stands, the decisions, and the pool that carries them out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from flows.resolve import (
+    Machine,
+    WeightsFile,
+    Workforce,
+    override_recipe,
+    resolve_machine,
+    resolve_recipe,
+    resolve_weights,
+    resolve_workforce,
+)
+from flows.settings import MatteSettings
+from flows.watch import Watcher
+from manifests.decisions import Decision, Selection, append_decision, read_decisions, standing_recipe
+from manifests.errors import RecipeDiffers
+from manifests.ledger import read_ledger
+from manifests.manifest import listed_subjects
+from manifests.plan import failed_frames, read_plan
+from manifests.recipe import Recipe
+from manifests.records import Shard, ShardFailure, ShardSummary
+from manifests.root import Root, claim_root, read_root
+from manifests.storage import Folder, user_temporary_file
+
+OUR_LOGGERS = ("cleanplate", "flows", "matting_tasks", "manifests")
+
+
+class Pool(Protocol):
+    """Whoever mattes shards."""
+
+    n_workers: int
+
+    def matte(self, shards: Iterable[Shard]) -> Iterator[ShardSummary | ShardFailure]:
+        """Yield outcomes as they come."""
+
+    def close(self) -> None:
+        """Let go of what is in hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """All that a run knows before it plans; nothing is written until `claim`.
+
+    `proposed` are the last of `decisions`: they count in the plan, and `claim` writes them.
+    """
+
+    out: Folder
+    capture_url: str
+    settings: MatteSettings
+    selection: Selection
+    root: Root
+    decisions: tuple[Decision, ...]
+    recipe: Recipe
+    machine: Machine
+    workforce: Workforce
+    weights: WeightsFile | None
+    proposed: tuple[Decision, ...] = ()
+
+    def claim(self) -> Books:
+        """Write root.json unless it is there, and the proposed decisions; return the books as they then are.
+
+        Raises RecipeDiffers if another run was first, with another recipe.
+        """
+        standing = claim_root(self.out, self.root)
+        if standing.recipe != self.root.recipe:
+            raise RecipeDiffers(_differing(self.out.url, standing.recipe, self.root.recipe, 0))
+        written = self.decisions[: len(self.decisions) - len(self.proposed)]
+        for decision in self.proposed:
+            made = append_decision(self.out, written, decision.selection, decision.recipe, decision.reason)
+            written = (*written, made)
+        return replace(self, decisions=written, proposed=())
+
+    def propose(self, selection: Selection, recipe: Recipe, reason: str) -> Books:
+        """Return the books with one more decision."""
+        decision = Decision(self.decisions[-1].number + 1, selection, recipe, reason)
+        return replace(self, decisions=(*self.decisions, decision), proposed=(*self.proposed, decision))
+
+    def open_pool(self, recipe: Recipe, weights: str | None) -> Pool:
+        """Open a pool of workers for one recipe, on Ray or in this process."""
+        from matting_tasks.worker import WorkerSettings
+
+        settings = WorkerSettings(
+            recipe=recipe,
+            weights=weights,
+            capture_url=self.capture_url,
+            out_url=self.out.url,
+            device=self.machine.device,
+            n_threads=self.workforce.n_threads,
+            storage_options=self.settings.storage_option,
+        )
+        if self.settings.executor == "local":
+            from matting_tasks.in_process import InProcessPool
+
+            return InProcessPool(settings)
+        from matting_tasks.pool import RayPool, start_ray
+
+        start_ray(self.settings.ray_address, max(self.machine.n_cores, self.settings.workers or 1))
+        force = self.workforce
+        return RayPool(settings, force.n_workers, force.n_cpus, force.n_gpus)
+
+    @contextmanager
+    def logging_to(self, path: str) -> Iterator[None]:
+        """Write this process's log, one JSON object a line, to a file of the output root."""
+        target = self.out.local_path(path)
+        file = target or user_temporary_file(".log")
+        handler = logging.FileHandler(file, encoding="utf-8")
+        handler.setFormatter(_JsonFormatter())
+        handler.setLevel(logging.INFO)
+        ours = [logging.getLogger(name) for name in OUR_LOGGERS]
+        for logger in ours:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            for logger in ours:
+                logger.removeHandler(handler)
+            handler.close()
+            if target is None:
+                self.out.write_atomic(path, file.read_bytes())
+                file.unlink()
+
+
+@contextmanager
+def open_books(
+    out: Folder,
+    capture_url: str,
+    settings: MatteSettings,
+    selection: Selection,
+    watcher: Watcher,
+    base: Recipe | None = None,
+) -> Iterator[Books]:
+    """Read an output root, settle the recipe of a run over `selection`, and leave Ray when the run is over.
+
+    With `base`, the recipe is that one with only those knobs changed that were said; without, it must be the one that
+    stands: raises RecipeDiffers where the root was made by another and `--replace` was not said.
+    """
+    root = read_root(out)
+    decisions = () if root is None else read_decisions(out, root.decision)
+    pinned = base or (standing_recipe(decisions, selection) if decisions else None)
+    trusted = None if pinned is None else pinned.weights_sha256
+    with _ray(settings, watcher) as gpus:
+        machine = resolve_machine(settings, pinned, gpus)
+        workforce = resolve_workforce(settings, machine)
+        recipe = resolve_recipe(settings, pinned, machine, trusted)
+        if pinned is not None and base is None and not settings.replace:
+            _refuse_other(out, selection, pinned, recipe)  # before weights are fetched for nothing
+        weights = resolve_weights(settings.model, settings.weights, trusted, watcher.say, watcher.fetched)
+        recipe = replace(recipe, weights_sha256=None if weights is None else weights.sha256)
+        recipe = recipe if base is None else override_recipe(base, settings, recipe)
+        root = root or Root(recipe, capture_url, settings.fingerprint)
+        decisions = decisions or (root.decision,)
+        books = Books(out, capture_url, settings, selection, root, decisions, recipe, machine, workforce, weights)
+        if pinned is not None and base is None and recipe != pinned:
+            if not settings.replace:
+                _refuse_other(out, selection, pinned, recipe)
+            books = books.propose(selection, recipe, "replace")
+        yield books
+
+
+def retry_failed(books: Books, selection: Selection) -> Books:
+    """Propose that the selected frames whose rows are not ok are matted again, each by its own recipe."""
+    listed: dict[Recipe, dict[str, list[tuple[str, str, int]]]] = {}
+    by_number = {decision.number: decision for decision in books.decisions}
+    for subject in listed_subjects(books.out):
+        plan = read_plan(books.out, subject, books.decisions, selection, books.root.grid)
+        if plan is None or not selection.has_subject(subject):
+            continue
+        for number, rows in failed_frames(books.out, plan).items():
+            triples = [(row.sequence, row.camera, row.frame) for row in rows]
+            listed.setdefault(by_number[number].recipe, {}).setdefault(subject, []).extend(triples)
+    for recipe, frames in listed.items():
+        books = books.propose(Selection(listed=frames), recipe, "retry-failed")
+    return books
+
+
+def _refuse_other(out: Folder, selection: Selection, standing: Recipe, asked: Recipe) -> None:
+    """Raise RecipeDiffers where the recipe that is asked for is not the one that stands."""
+    if asked == standing:
+        return
+    subjects = [subject for subject in listed_subjects(out) if selection.has_subject(subject)]
+    n_shards = sum(len(read_ledger(out, subject).failed) for subject in subjects)
+    raise RecipeDiffers(_differing(out.url, standing, asked, n_shards))
+
+
+def _differing(url: str, standing: Recipe, asked: Recipe, n_shards: int) -> str:
+    differences = "\n".join(f"  {line}" for line in standing.differences(asked))
+    return (
+        f"{url} was made by another recipe, {standing.recipe_id} ({n_shards} shards are done):\n{differences}\n"
+        "To go on as before, say those values again. To matte all selected frames anew by this recipe, add --replace. "
+        "To keep both, name another --out."
+    )
+
+
+@contextmanager
+def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[list[str] | None]:
+    """Leave Ray when a run is over; yield the names of a joined cluster's GPUs, None on this machine alone.
+
+    On this machine Ray is started by the first pool, so that a run with nothing to do does without.
+    """
+    if settings.executor == "local":
+        yield None
+        return
+    from matting_tasks.pool import cluster_gpus, start_ray, stop_ray
+
+    try:
+        if settings.ray_address is None:
+            yield None
+        else:
+            watcher.say(f"Joining Ray at {settings.ray_address}")
+            start_ray(settings.ray_address, 0)
+            yield cluster_gpus()
+    finally:
+        stop_ray()
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
+        line["text"] = record.getMessage()
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)

@@ -1,0 +1,1 @@
+"""The subcommands of `cleanplate`, one file a verb."""

@@ -1,0 +1,48 @@
+"""cleanplate reprocess: some frames again, as a decision of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.options import with_settings
+from flows.settings import RUNNING, SELECTION, MatteSettings, load_settings
+
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+cleanplate reprocess /data/mattes --subject 031
+
+cleanplate reprocess /data/mattes --subject 031 --cameras 222200037 --frames 100:200 --refine-mode full
+"""
+
+
+@app.command(epilog=EXAMPLES)
+@with_settings(MatteSettings, without=("subjects", "replace", "retry_failed"))
+def reprocess(
+    out: Annotated[str, typer.Argument(help="The output root.")],
+    subject: Annotated[
+        str, typer.Option("--subject", "--subjects", help="Subjects, by commas.", rich_help_panel=SELECTION)
+    ],
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with any of these settings.", rich_help_panel=RUNNING)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list and plan.", rich_help_panel=RUNNING)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json-lines", help="Print events as JSON, one a line.")] = False,
+    *,
+    given: dict[str, Any],
+) -> None:
+    """Matte the selected frames again, as they were made last but for the settings that you give.
+
+    It is a new decision in the books: the masks are written over, their old receipts stay as history.
+    """
+    settings = load_settings(MatteSettings, config, given | {"subjects": subject})
+    from flows.running import run_reprocess
+
+    mode = "json" if json_lines else "quiet" if quiet else "text"
+    raise typer.Exit(run_reprocess(out, settings, mode, dry_run))

@@ -1,0 +1,182 @@
+"""Enumerate: bring the manifest of a capture up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from manifests.capture import find_subjects, scan_subject
+from manifests.errors import CaptureDiffers, InputFault, NotACapture, NothingSelected, SchemaUnknown
+from manifests.layouts import gha
+from manifests.manifest import (
+    Changes,
+    Manifest,
+    compare,
+    drop_manifest,
+    holes,
+    keep_probed,
+    listed_subjects,
+    missing_plates,
+    read_manifest,
+    write_manifest,
+)
+from manifests.records import Plate
+from manifests.storage import Folder
+from matting_tasks.decode import HEAD_BYTES, read_header
+
+PROBE_THREADS = 8
+MOST_TROUBLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Enumerated:
+    """One subject of the manifest: what it holds and what changed since it was last listed."""
+
+    subject: str
+    n_frames: int
+    n_cameras: int
+    changes: Changes
+    holes: dict[tuple[str, str], list[int]]
+    plate_faults: dict[str, str]
+
+
+def enumerate_capture(
+    capture: Folder, out: Folder, subjects: Sequence[str] | None, rule: str, replace_capture: bool = False
+) -> Iterator[Enumerated]:
+    """List the capture subject by subject and write what changed; nothing is written where nothing changed.
+
+    With `subjects` only those are listed. A subject that is no longer in the capture leaves the manifest; its masks
+    and receipts stay. Raises NotACapture, NothingSelected, CaptureDiffers.
+    """
+    found = find_subjects(capture)
+    unknown = [subject for subject in subjects or () if subject not in found]
+    if unknown:
+        raise NothingSelected(
+            f"--subjects {','.join(unknown)}: not in {capture.url}, which has {len(found)} subjects: "
+            f"{', '.join(found[:8])}{', ...' if len(found) > 8 else ''}."
+        )
+    vanished = [] if subjects else [subject for subject in listed_subjects(out) if subject not in found]
+    n_frames = 0
+    for subject in found if subjects is None else subjects:
+        enumerated = enumerate_subject(capture, out, subject, rule, replace_capture)
+        n_frames += enumerated.n_frames
+        yield enumerated
+    if not n_frames:
+        raise NotACapture(f"{capture.url} has {len(found)} subjects and no frame. Expected: {gha.describe()}.")
+    for subject in vanished:
+        before = read_manifest(out, subject)
+        drop_manifest(out, subject)
+        gone = 0 if before is None else len(before.frames)
+        yield Enumerated(subject, 0, 0, Changes(vanished=gone), {}, {})
+
+
+def enumerate_subject(
+    capture: Folder, out: Folder, subject: str, rule: str, replace_capture: bool = False
+) -> Enumerated:
+    """List one subject, probe the sizes that are not known yet, and write its manifest if anything changed."""
+    old = _old_manifest(out, subject)
+    scanned = keep_probed(scan_subject(capture, subject, rule), old)
+    manifest = _probe(capture, Manifest(scanned.frames, scanned.plates, capture.url, rule, gha.NAME))
+    changes = compare(old, manifest)
+    moved = old is not None and old.capture_url != capture.url
+    if old is not None and moved and (changes.changed or changes.vanished) and not replace_capture:
+        raise CaptureDiffers(
+            f"The manifest of subject {subject} under {out.url} was listed from {old.capture_url}; {capture.url} has "
+            f"{changes.changed} of its files changed and lacks {changes.vanished}. "
+            "If the capture was moved, enumerate with --fingerprint size or content; to put this capture in its place "
+            "add --replace; else name another --out."
+        )
+    if old is None or changes or moved:
+        write_manifest(out, manifest)
+    return Enumerated(
+        subject=subject,
+        n_frames=len(manifest.frames),
+        n_cameras=len(set(manifest.frames.camera)),
+        changes=changes,
+        holes=holes(manifest.frames),
+        plate_faults=missing_plates(manifest),
+    )
+
+
+def tell(enumerated: Sequence[Enumerated], say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    """Say what a listing found, and warn of missing plates and of frames that only some cameras have."""
+    changes = sum((one.changes for one in enumerated), Changes())
+    text = f"Manifest: {len(enumerated):,} subjects, {sum(one.n_frames for one in enumerated):,} frames"
+    if changes:
+        text += f" ({changes.added:,} files added, {changes.changed:,} changed, {changes.vanished:,} vanished)"
+    say(text)
+    troubles = [trouble for one in enumerated for trouble in _troubles(one)]
+    for trouble in troubles[:MOST_TROUBLES]:
+        warn(trouble)
+    if len(troubles) > MOST_TROUBLES:
+        warn(f"... and {len(troubles) - MOST_TROUBLES:,} more like these: cleanplate manifest lists them all.")
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as text, runs joined, cut after eight: 1-3, 7."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    texts = [f"{a}" if a == b else f"{a}-{b}" for a, b in parts]
+    return ", ".join(texts[:8]) + (", ..." if len(texts) > 8 else "")
+
+
+def _troubles(one: Enumerated) -> Iterator[str]:
+    for camera, fault in one.plate_faults.items():
+        yield f"subject {one.subject}, camera {camera}: plate {fault}"
+    for (sequence, camera), frames in one.holes.items():
+        take = f"sequence {sequence}, " if sequence else ""
+        yield (
+            f"subject {one.subject}, {take}camera {camera}: lacks frames that other cameras have "
+            f"({len(frames)}): {ranges(frames)}"
+        )
+
+
+def _old_manifest(out: Folder, subject: str) -> Manifest | None:
+    """Return the last manifest; one of an unknown older schema is made anew, it holds nothing of its own."""
+    try:
+        return read_manifest(out, subject)
+    except SchemaUnknown as err:
+        if "update cleanplate" in str(err):
+            raise
+        return None
+
+
+def _probe(capture: Folder, manifest: Manifest) -> Manifest:
+    """Read the headers of the plates and of the first frame of each camera whose size is not known."""
+    frames = manifest.frames
+    cameras = np.stack([frames.sequence, frames.camera], axis=1) if len(frames) else np.empty((0, 2), dtype=object)
+    changes = np.ones(len(frames), dtype=bool)
+    changes[1:] = (cameras[1:] != cameras[:-1]).any(axis=1)
+    firsts = [row for row in np.flatnonzero(changes) if not frames.width[row]]
+    plates = [plate for plate in manifest.plates.values() if plate.path is not None and not plate.width]
+    with ThreadPoolExecutor(PROBE_THREADS, thread_name_prefix="probe") as threads:
+        sizes = list(threads.map(lambda row: _size(capture, str(frames.path[row])), firsts))
+        probed = list(threads.map(lambda plate: _probe_plate(capture, plate), plates))
+    width, height = frames.width.copy(), frames.height.copy()
+    for row, size in zip(firsts, sizes, strict=True):
+        width[row], height[row] = size or (0, 0)
+    known = dict(manifest.plates) | {plate.camera: plate for plate in probed}
+    return replace(manifest, frames=replace(frames, width=width, height=height), plates=known)
+
+
+def _probe_plate(capture: Folder, plate: Plate) -> Plate:
+    size = _size(capture, plate.path or "")
+    if size is None:
+        return replace(plate, status="unreadable")
+    return replace(plate, status="ok", width=size[0], height=size[1])
+
+
+def _size(capture: Folder, path: str) -> tuple[int, int] | None:
+    """Return (width, height) from a picture's header, None where it has none that can be read."""
+    try:
+        header = read_header(capture.read_head(path, HEAD_BYTES))
+    except InputFault:
+        return None
+    return header.width, header.height

@@ -1,0 +1,236 @@
+"""Inspecting: what lies under an output root, and which weights are at hand, printed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from flows.enumerate import ranges
+from flows.settings import EnumerateSettings, weights_folder
+from flows.show import show_cameras
+from manifests.decisions import Selection, read_decisions
+from manifests.errors import UsageError, WeightsRefused
+from manifests.failures import read_failures
+from manifests.manifest import Manifest, holes, listed_subjects, missing_plates, read_manifest
+from manifests.plan import CameraStatus, camera_statuses, read_plan
+from manifests.root import read_root
+from manifests.runs import read_runs
+from manifests.storage import Folder, open_folder
+from models.errors import ModelError
+from models.registry import entry, names
+
+
+def print_manifest(out_url: str, settings: EnumerateSettings, as_json: bool) -> None:
+    """Print frames, holes and plate faults of each selected camera; raises UsageError where there is no manifest."""
+    out = open_folder(out_url, settings.storage_option)
+    rows = [row for subject in _subjects(out, settings) for row in _manifest_rows(out, subject, settings.selection)]
+    if as_json:
+        print(json.dumps({"out": out.url, "cameras": rows}, indent=1))
+        return
+    table = Table(title=f"Manifest under {out.url}", title_justify="left")
+    for name in ("subject", "sequence", "camera", "frames", "numbers", "size", "plate", "holes"):
+        table.add_column(name, justify="right" if name == "frames" else "left", overflow="fold")
+    for row in rows:
+        cells = (row["subject"], row["sequence"], row["camera"], str(row["n_frames"]), f"{row['first']}-{row['last']}")
+        size = f"{row['width']}x{row['height']}" if row["width"] else "?"
+        table.add_row(*cells, size, row["plate"], ranges(row["holes"]))
+    console = Console()
+    console.print(table)
+    n_holes = sum(len(row["holes"]) for row in rows)
+    no_plate = sum(row["plate"] != "ok" for row in rows)
+    n_frames = sum(row["n_frames"] for row in rows)
+    console.print(f"{n_frames:,} frames, {n_holes} holes, {no_plate} cameras without a usable plate.", highlight=False)
+
+
+def print_status(out_url: str, settings: EnumerateSettings, as_json: bool) -> int:
+    """Print how far an output root is, and return the exit code that says so in short."""
+    out = open_folder(out_url, settings.storage_option)
+    root = read_root(out)
+    subjects = _subjects(out, settings)
+    if root is None:
+        raise UsageError(
+            f"{out.url} has a manifest of {len(subjects)} subjects and nothing was matted yet: run cleanplate matte."
+        )
+    decisions = read_decisions(out, root.decision)
+    cameras: list[CameraStatus] = []
+    failures: list[dict[str, Any]] = []
+    by_decision: Counter[int] = Counter()
+    for subject in subjects:
+        plan = read_plan(out, subject, decisions, settings.selection, root.grid)
+        if plan is not None:
+            cameras += camera_statuses(out, plan)
+            pending = {shard.shard_id for shard in plan.pending}
+            failures += [record for shard, record in read_failures(out, subject).items() if shard in pending]
+            by_decision.update({shard.decision: len(shard.rows) for shard in plan.selected})
+    runs = read_runs(out)
+    if as_json:
+        record = {
+            "out": out.url,
+            "capture": root.capture_url,
+            "cameras": [asdict(camera) for camera in cameras],
+            "decisions": [
+                {
+                    "number": d.number,
+                    "reason": d.reason,
+                    "selection": str(d.selection),
+                    "recipe": json.loads(d.recipe.to_json()),
+                    "recipe_id": d.recipe.recipe_id,
+                }  # noqa: E501
+                for d in decisions
+            ],
+            "failures": failures,
+            "runs": runs,
+        }
+        print(json.dumps(record, indent=1, default=str))
+    else:
+        _show_status(out, root.capture_url, cameras, decisions, by_decision, failures, runs)
+    if any(camera.n_pending for camera in cameras):
+        return 1
+    return 3 if any(camera.n_failed for camera in cameras) else 0
+
+
+def print_weights() -> None:
+    """Print all models with their weights."""
+    from models.weights import WEIGHTS, locate
+
+    folder = weights_folder()
+    table = Table(title=f"Models, with weights in {folder}", title_justify="left")
+    for name in ("model", "plate", "weights", "licence", "SHA-256", "at hand"):
+        table.add_column(name, overflow="fold")
+    for name in names():
+        known = entry(name)
+        plate = "needed" if known.uses_plate else "not used"
+        if known.weights is None:
+            table.add_row(name, plate, "none needed", "", "", "yes")
+            continue
+        weights = WEIGHTS[name]
+        sha256 = weights.sha256[:12] if weights.sha256 else "not published"
+        table.add_row(name, plate, weights.file_name, weights.licence, sha256, "yes" if locate(name, folder) else "no")
+    console = Console()
+    console.print(table)
+    console.print("Fetch one with: cleanplate weights fetch NAME. Use a local file with: --weights FILE.")
+
+
+def fetch_weights(name: str) -> None:
+    """Fetch a model's weights with a progress bar; raises WeightsRefused and UsageError."""
+    from models.errors import UnknownModel
+    from models.weights import fetch
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console()
+    if name in names() and entry(name).weights is None:
+        console.print(f"{name} needs no weights.")
+        return
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task(name, total=None)
+            found = fetch(name, weights_folder(), lambda done, total: progress.update(bar, completed=done, total=total))
+    except UnknownModel as err:
+        raise UsageError(str(err)) from err
+    except ModelError as err:
+        raise WeightsRefused(str(err)) from err
+    console.print(f"{found.path}\nSHA-256 {found.sha256}", highlight=False, soft_wrap=True)
+    if found.first_use:
+        console.print("No hash of this file is published: this one was recorded, and another will be refused.")
+
+
+def verify_weights(file: Path, model: str | None) -> None:
+    """Print which models a file fits and its hash; raises WeightsRefused if none, or not the one that was named."""
+    from models.checkpoints import check_fits, identify, load_state_dict
+    from models.weights import file_sha256
+
+    if not file.is_file():
+        raise UsageError(f"{file}: there is no such file.")
+    try:
+        if model is not None:
+            check_fits(model, file)
+        fits = identify(load_state_dict(file))
+    except ModelError as err:
+        raise WeightsRefused(str(err)) from err
+    typer.echo(f"SHA-256 {file_sha256(file)}")
+    if not fits:
+        raise WeightsRefused(f"{file} fits none of the models {', '.join(names())}.")
+    typer.echo(f"{file} fits {', '.join(fits)}.")
+
+
+def _subjects(out: Folder, settings: EnumerateSettings) -> list[str]:
+    listed = listed_subjects(out)
+    if not listed:
+        raise UsageError(f"{out.url} is not an output root of cleanplate: it has no manifest. Run cleanplate matte.")
+    return [subject for subject in listed if settings.selection.has_subject(subject)]
+
+
+def _manifest_rows(out: Folder, subject: str, selection: Selection) -> list[dict[str, Any]]:
+    manifest = read_manifest(out, subject)
+    if manifest is None:
+        return []
+    frames, chosen = manifest.frames, selection.rows(manifest.frames)
+    lacking, faults = holes(frames), missing_plates(manifest)
+    streams = dict.fromkeys(zip(frames.sequence[chosen], frames.camera[chosen], strict=True))
+    return [_manifest_row(manifest, sequence, camera, chosen, lacking, faults) for sequence, camera in streams]
+
+
+def _manifest_row(
+    manifest: Manifest,
+    sequence: str,
+    camera: str,
+    chosen: Any,
+    lacking: dict[tuple[str, str], list[int]],
+    faults: dict[str, str],
+) -> dict[str, Any]:
+    frames = manifest.frames
+    rows = chosen & (frames.sequence == sequence) & (frames.camera == camera)
+    return {
+        "subject": manifest.subject,
+        "sequence": sequence,
+        "camera": camera,
+        "n_frames": int(rows.sum()),
+        "first": int(frames.frame[rows].min()),
+        "last": int(frames.frame[rows].max()),
+        "width": int(frames.width[rows].max()),
+        "height": int(frames.height[rows].max()),
+        "plate": faults.get(camera, "ok"),
+        "holes": lacking.get((sequence, camera), []),
+    }
+
+
+def _show_status(
+    out: Folder,
+    capture_url: str,
+    cameras: list[CameraStatus],
+    decisions: Any,
+    by_decision: Counter[int],
+    failures: list[dict[str, Any]],
+    runs: list[dict[str, Any]],
+) -> None:
+    console = Console()
+    console.print(f"Output root {out.url}\nCapture     {capture_url}", highlight=False, soft_wrap=True)
+    show_cameras(console, cameras)
+    table = Table(title="Decisions", title_justify="left")
+    for name in ("number", "reason", "selection", "model", "recipe", "decides frames"):
+        table.add_column(name, overflow="fold")
+    for decision in decisions:
+        counted = str(by_decision[decision.number])
+        recipe = decision.recipe
+        table.add_row(
+            str(decision.number), decision.reason, str(decision.selection), recipe.model, recipe.recipe_id, counted
+        )
+    console.print(table)
+    table = Table(title="Runs, the last ten", title_justify="left")
+    for name in ("run", "state", "user", "host", "frames written", "log"):
+        table.add_column(name, overflow="fold")
+    for run in runs[-10:]:
+        state = "running, or killed" if run["state"] == "running" else str(run["state"])
+        written = str(run.get("n_written", "?"))
+        table.add_row(run["run"], state, run.get("user"), run.get("host"), written, run.get("log"))
+    console.print(table)
+    for failure in failures[:12]:
+        console.print(f"! shard {failure['shard_id']}: {failure['kind']}: {failure['message']}", soft_wrap=True)

@@ -1,0 +1,199 @@
+"""Resolve: settings, the machine and what the output root pins -> the recipe of a run and its workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows.settings import MatteSettings, weights_folder
+from manifests.errors import UsageError, WeightsRefused
+from manifests.recipe import Numerics, Recipe
+from models.checkpoints import check_fits
+from models.errors import ModelError, UnknownModel
+from models.registry import entry, parameters_read
+from models.weights import Fetched, fetch, file_sha256, locate
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int | None], None]
+
+GPU_BATCH = 4
+GPU_THREADS = 1
+CPU_THREADS = 2
+"""Threads of one operation on a CPU. Always the same, for the last bits of a network's output depend on it: masks are
+then equal for any number of workers, on Ray or in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a run works: `device` as settings name it, its class, GPUs and CPU cores of the workers' hosts."""
+
+    device: str
+    device_class: str
+    n_gpus: int
+    n_cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """The workers of a run: how many, and for each its CPUs, GPUs and I/O threads."""
+
+    n_workers: int
+    n_cpus: float
+    n_gpus: float
+    n_threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A file with weights, and its hash."""
+
+    path: Path
+    sha256: str
+
+
+def resolve_machine(settings: MatteSettings, pinned: Recipe | None, cluster_gpus: list[str] | None) -> Machine:
+    """Find the device; `cluster_gpus` are the names of a joined cluster's GPUs, None on this machine alone.
+
+    A device that the root pins is taken for `auto`, so that another run of it makes the same bytes.
+    """
+    n_cores = len(os.sched_getaffinity(0))
+    device = settings.device
+    if device == "auto" and pinned is not None:
+        device = "cpu" if pinned.numerics.device_class == "cpu" else "cuda"
+    if cluster_gpus:
+        found = "cpu" if device == "cpu" else f"cuda:{cluster_gpus[0]}"
+        return Machine(device, found, len(cluster_gpus), n_cores)
+    if device == "cpu":
+        return Machine(device, "cpu", 0, n_cores)
+
+    from matting_tasks.device import count_gpus, device_class
+
+    found = device_class(device)
+    return Machine(device, found, 0 if found == "cpu" else count_gpus(), n_cores)
+
+
+def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:
+    """Share the machine out: one worker a GPU (or share of one), else one for two cores."""
+    on_gpu = machine.device_class != "cpu"
+    n_gpus = settings.gpus_per_worker if on_gpu and ":" not in machine.device else 0.0
+    if settings.workers is not None:
+        n_workers = settings.workers
+    elif settings.executor == "local" or (on_gpu and not n_gpus):
+        n_workers = 1
+    else:
+        n_workers = max(1, int(machine.n_gpus / n_gpus) if n_gpus else machine.n_cores // 2)
+    n_cpus = max(1, machine.n_cores // n_workers)
+    n_threads = settings.io_threads or min(8, max(2, n_cpus))
+    return Workforce(1 if settings.executor == "local" else n_workers, n_cpus if not on_gpu else 1, n_gpus, n_threads)
+
+
+def resolve_recipe(
+    settings: MatteSettings,
+    pinned: Recipe | None,
+    machine: Machine,
+    weights_sha256: str | None,
+) -> Recipe:
+    """Return the recipe that the settings ask for, every `auto` taken from the pinned recipe where there is one."""
+    try:
+        known = entry(settings.model)
+        parameters = parameters_read(settings.model, _known_parameters(settings, known.parameters))
+    except (UnknownModel, ValueError) as err:
+        raise UsageError(f"--model {settings.model}: {err}") from err
+    last = None if pinned is None else pinned.numerics
+    on_gpu = machine.device_class != "cpu"
+    numerics = Numerics(
+        device_class=last.device_class if last and settings.device == "auto" else machine.device_class,
+        precision=_auto(settings.precision, last.precision if last else None, "fp32"),
+        batch=settings.batch_size or (last.batch if last else GPU_BATCH if on_gpu else 1),
+        intra_op_threads=last.intra_op_threads if last else GPU_THREADS if on_gpu else CPU_THREADS,
+    )
+    return Recipe(
+        model=settings.model,
+        uses_plate=known.uses_plate,
+        temporal=known.temporal,
+        weights_sha256=weights_sha256,
+        parameters=tuple(sorted(parameters.items())),
+        missing_plate=settings.missing_plate,
+        numerics=numerics,
+    )
+
+
+def override_recipe(base: Recipe, settings: MatteSettings, resolved: Recipe) -> Recipe:
+    """Return `base` with only those fields of `resolved` that were said in the settings."""
+    said = settings.model_fields_set
+    if "model" in said and resolved.model != base.model:
+        return resolved
+    kept = dict(base.parameters)
+    asked = {name: value for name, value in kept.items()} | settings.given_parameters
+    try:
+        parameters = parameters_read(base.model, asked)
+    except (UnknownModel, ValueError) as err:
+        raise UsageError(f"--model {base.model}: {err}") from err
+    numerics = base.numerics
+    for setting, name in (("device", "device_class"), ("precision", "precision"), ("batch_size", "batch")):
+        if setting in said:
+            numerics = replace(numerics, **{name: getattr(resolved.numerics, name)})
+    return replace(
+        base,
+        parameters=tuple(sorted(parameters.items())),
+        weights_sha256=resolved.weights_sha256 if "weights" in said else base.weights_sha256,
+        missing_plate=resolved.missing_plate if "missing_plate" in said else base.missing_plate,
+        numerics=numerics,
+    )
+
+
+def resolve_weights(
+    model: str, file: str | None, trusted_sha256: str | None, say: Say, progress: Progress | None = None
+) -> WeightsFile | None:
+    """Return a model's weights, fetched once if need be, and checked to fit the model unless their hash is trusted.
+
+    None for a model without weights. Raises WeightsRefused and UsageError.
+    """
+    try:
+        known = entry(model)
+    except UnknownModel as err:
+        raise UsageError(f"--model {model}: {err}") from err
+    if known.weights is None:
+        if file is not None:
+            raise UsageError(f"--weights {file}: the model {model} has no weights; leave the option out.")
+        return None
+    try:
+        if file is not None:
+            path = Path(file).expanduser().absolute()
+            if not path.is_file():
+                raise WeightsRefused(f"--weights {file}: there is no such file.")
+            found = WeightsFile(path, file_sha256(path))
+        else:
+            fetched = _fetch(model, say, progress)
+            found = WeightsFile(fetched.path, fetched.sha256)
+        if found.sha256 != trusted_sha256:
+            check_fits(model, found.path)
+    except ModelError as err:
+        raise WeightsRefused(str(err)) from err
+    return found
+
+
+def _fetch(model: str, say: Say, progress: Progress | None) -> Fetched:
+    folder = weights_folder()
+    if locate(model, folder) is None:
+        say(f"Fetching the weights of {model} into {folder} (once).")
+    fetched = fetch(model, folder, progress)
+    if fetched.first_use:
+        say(
+            f"No hash of {fetched.path.name} is published: its SHA-256 {fetched.sha256[:16]}... was recorded now, "
+            "and another file will be refused from here on."
+        )
+    return fetched
+
+
+def _known_parameters(settings: MatteSettings, known: tuple[str, ...]) -> dict[str, int | float | str]:
+    """Drop what a form says by itself: a parameter that the model does not have, left at its default."""
+    defaults = {name: field.default for name, field in MatteSettings.model_fields.items()}
+    given = settings.given_parameters.items()
+    return {name: value for name, value in given if name in known or value != defaults[name]}
+
+
+def _auto(said: str, pinned: str | None, default: str) -> str:
+    return said if said != "auto" else pinned or default

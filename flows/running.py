@@ -1,0 +1,137 @@
+"""Running: a command's settings to a run, by Prefect or without, and its end to the screen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from flows.books import OUR_LOGGERS
+from flows.enumerate import enumerate_capture, tell
+from flows.matte import Summary, matte
+from flows.reprocess import reprocess
+from flows.settings import EnumerateSettings, MatteSettings
+from flows.show import show_plan, show_summary
+from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
+from manifests.errors import Fault
+from manifests.storage import open_folder
+
+QUIET_ENGINES = {
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "PREFECT_CLI_COLORS": "false",
+    "DO_NOT_TRACK": "1",
+    "OMP_WAIT_POLICY": "passive",  # threads of two workers that wait actively on the same cores halve the speed
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "1",
+}
+"""Set where the user has not said otherwise: start-up chatter stays out of the way, nothing phones home."""
+
+
+def run_matte(capture: str, out: str, settings: MatteSettings, mode: str, dry_run: bool) -> int:
+    """Run the main job and return the exit code; `mode` is text | quiet | json."""
+    if settings.executor == "local" or dry_run:
+        return _watched(mode, dry_run, lambda watcher: matte(capture, out, settings, watcher, dry_run=dry_run))
+
+    def by_prefect(watcher: Watcher) -> Summary:
+        from flows.prefect_flows import matte_captures
+
+        return _in_flow(watcher, lambda: matte_captures(capture, out, settings, return_state=True))
+
+    return _watched(mode, dry_run, by_prefect)
+
+
+def run_reprocess(out: str, settings: MatteSettings, mode: str, dry_run: bool) -> int:
+    """Matte frames again and return the exit code."""
+    if settings.executor == "local" or dry_run:
+        return _watched(mode, dry_run, lambda watcher: reprocess(out, settings, watcher, dry_run=dry_run))
+
+    def by_prefect(watcher: Watcher) -> Summary:
+        from flows.prefect_flows import reprocess_subject
+
+        subject = ",".join(settings.subjects or ())
+        return _in_flow(watcher, lambda: reprocess_subject(out, subject, settings, return_state=True))
+
+    return _watched(mode, dry_run, by_prefect)
+
+
+def run_enumerate(capture: str, out: str, settings: EnumerateSettings) -> int:
+    """List a capture into the manifest, print what changed, and return 0."""
+    console = Console()
+    source, target = open_folder(capture, settings.storage_option), open_folder(out, settings.storage_option)
+    with console.status(f"Listing {source.url}") as status:
+        found = []
+        for one in enumerate_capture(source, target, settings.subjects, settings.fingerprint):
+            found.append(one)
+            status.update(f"Listing {source.url}: {len(found)} subjects, {sum(e.n_frames for e in found):,} frames")
+    watcher = RichWatcher(console)
+    tell(found, watcher.say, watcher.warn)
+    return 0
+
+
+def quiet_engines() -> None:
+    """Keep the start-up chatter of Prefect and Ray off the screen, where the user has not asked for it."""
+    for name, value in QUIET_ENGINES.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", module="ray|prefect")
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    logging.getLogger("py.warnings").propagate = False
+
+
+def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int:
+    console = Console(stderr=mode != "text", quiet=mode == "json")
+    quiet_engines()
+    watcher = make_watcher(mode, console, sys.stdout)
+    with watcher, _warnings_to(watcher):
+        summary = run(watcher)
+    if isinstance(watcher, JsonLinesWatcher):
+        watcher.event("summary", {"cameras": summary.cameras, "exit_code": summary.exit_code, "out": summary.out_url})
+    elif mode == "text":
+        if dry_run:
+            show_plan(console, summary)
+        else:
+            show_summary(console, summary, shlex.join(["cleanplate", *sys.argv[1:]]))
+    return 0 if dry_run else summary.exit_code
+
+
+@contextmanager
+def _warnings_to(watcher: Watcher) -> Iterator[None]:
+    """Show warnings of our own loggers through the watcher, and keep their records from the engines' handlers."""
+    handler = WarningsToWatcher(watcher)
+    ours = [logging.getLogger(name) for name in OUR_LOGGERS]
+    for logger in ours:
+        logger.propagate = False
+        if logger.name != "cleanplate":  # what a watcher logs it has shown
+            logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in ours:
+            logger.removeHandler(handler)
+
+
+def _in_flow(watcher: Watcher, start: Callable[[], object]) -> Summary:
+    """Run a flow in this process with a watcher of ours, and return what it summed up."""
+    from flows.prefect_flows import CALLER, Caller
+
+    caller = Caller(watcher)
+    token = CALLER.set(caller)
+    try:
+        watcher.say("Starting the Prefect flow" + ("" if os.environ.get("PREFECT_API_URL") else " (embedded server)"))
+        state = start()
+    finally:
+        CALLER.reset(token)
+    if caller.summary is None:
+        state.result()  # type: ignore[attr-defined]
+        raise Fault("The flow ended without a summary; its state is above.")
+    return caller.summary

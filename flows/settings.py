@@ -1,0 +1,176 @@
+"""Every knob: its unit, range and default, for the command line, TOML files and flow parameters alike."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from manifests.decisions import Selection, parse_slice
+from manifests.errors import UsageError
+
+SELECTION, MODEL, RUNNING, STORES = "What to matte", "Model and recipe", "Where and how it runs", "Stores and books"
+
+RECIPE_FIELDS = (
+    "model",
+    "weights",
+    "backbone_scale",
+    "refine_mode",
+    "refine_sample_pixels",
+    "refine_threshold",
+    "refine_kernel_size",
+    "missing_plate",
+    "device",
+    "precision",
+    "batch_size",
+)
+MODEL_PARAMETERS = RECIPE_FIELDS[2:7]
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _pairs(value: Any) -> Any:
+    """Turn ['key=value', ...] into a dict."""
+    if not isinstance(value, list):
+        return value
+    wrong = [text for text in value if "=" not in text]
+    if wrong:
+        raise ValueError(f"expected key=value, found {wrong[0]!r}")
+    return dict(text.split("=", 1) for text in value)
+
+
+Names = Annotated[list[str], BeforeValidator(_split)]
+
+
+def knob(default: Any, panel: str, description: str, **limits: Any) -> Any:
+    """Declare a setting: `panel` is its heading in the help."""
+    return Field(default, description=description, json_schema_extra={"panel": panel}, **limits)
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown names are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EnumerateSettings(Settings):
+    """How a capture is listed, and which part of it a run is about."""
+
+    subjects: Names | None = knob(None, SELECTION, "Subjects, separated by commas, such as 031,036. All if not given.")
+    sequences: Names | None = knob(None, SELECTION, "Sequences, separated by commas.")
+    cameras: Names | None = knob(None, SELECTION, "Camera serials, separated by commas, such as 222200037.")
+    frames: str | None = knob(
+        None,
+        SELECTION,
+        "Frame numbers as a Python slice, such as 0:100 or ::3, or one number. Whole shards are matted.",
+    )
+    fingerprint: Literal["stat", "size", "etag", "content"] = knob(
+        "stat",
+        STORES,
+        "How a changed file is known: size and time (etag on S3); size alone or content for captures that were moved.",
+    )
+    storage_option: Annotated[dict[str, str], BeforeValidator(_pairs)] = knob(
+        {}, STORES, "key=value for the S3 client, such as endpoint_url=http://host:9000. May be given again."
+    )
+
+    @field_validator("frames")
+    @classmethod
+    def _is_slice(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                parse_slice(text)
+            except UsageError as err:
+                raise ValueError(str(err)) from err
+        return text
+
+    @property
+    def selection(self) -> Selection:
+        """Return what the run is about."""
+        subjects, sequences, cameras = (
+            None if part is None else tuple(part) for part in (self.subjects, self.sequences, self.cameras)
+        )
+        return Selection(subjects, sequences, cameras, self.frames)
+
+
+class MatteSettings(EnumerateSettings):
+    """All settings of the main job."""
+
+    model: str = knob("mattingrefine-resnet101", MODEL, "The matting model; cleanplate weights list shows all.")
+    weights: str | None = knob(None, MODEL, "A local file with the model's weights; else they are fetched once.")
+    backbone_scale: float = knob(
+        0.25, MODEL, "MattingRefine: size of the coarse pass, above 0, at most 0.5.", gt=0, le=0.5
+    )
+    refine_mode: Literal["sampling", "thresholding", "full"] = knob(
+        "sampling", MODEL, "MattingRefine: what is refined."
+    )
+    refine_sample_pixels: int = knob(80_000, MODEL, "Pixels that mode sampling refines.", ge=0)
+    refine_threshold: float = knob(0.7, MODEL, "Error above which mode thresholding refines.", ge=0, le=1)
+    refine_kernel_size: Literal[1, 3] = knob(3, MODEL, "Kernel of the refiner.")
+    missing_plate: Literal["error", "zeros"] = knob(
+        "error", MODEL, "A camera without plate: rows missing_plate, or mattes over a black plate (zeros)."
+    )
+    device: str = knob("auto", MODEL, "auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = knob("auto", MODEL, "Arithmetic of the network; auto is fp32.")
+    batch_size: int | None = knob(
+        None, MODEL, "Frames a step; auto if not given: 1 on a CPU, 4 on a GPU.", ge=1, le=256
+    )
+
+    executor: Literal["ray", "local"] = knob(
+        "ray", RUNNING, "ray: a Prefect flow on Ray. local: this process alone, for small jobs and debugging."
+    )
+    workers: int | None = knob(
+        None, RUNNING, "Workers; auto if not given: one a GPU, or half the cores of a CPU.", ge=1
+    )
+    gpus_per_worker: float = knob(1.0, RUNNING, "GPUs of each worker, fractions allowed.", gt=0, le=8)
+    ray_address: str | None = knob(None, RUNNING, "A Ray cluster to join, such as auto or ray://head:10001.")
+    io_threads: int | None = knob(
+        None, RUNNING, "Threads a worker decodes and encodes with, each; auto if not given.", ge=1
+    )
+
+    enumerate: bool = knob(True, STORES, "Bring the manifest up to date first.")
+    replace: bool = knob(False, STORES, "Go on with another recipe, or over masks that cleanplate did not make.")
+    retry_failed: bool = knob(False, STORES, "Matte again the frames whose rows are not ok.")
+
+    @property
+    def given_parameters(self) -> dict[str, int | float | str]:
+        """Return the model parameters that were said, by name."""
+        return {name: getattr(self, name) for name in MODEL_PARAMETERS if name in self.model_fields_set}
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load_settings(kind: type[AnySettings], config: Path | None, given: dict[str, Any]) -> AnySettings:
+    """Return settings from a TOML file and from what was said on the command line, which wins; raises UsageError."""
+    values: dict[str, Any] = {}
+    if config is not None:
+        try:
+            values = tomllib.loads(config.read_text())
+        except FileNotFoundError as err:
+            raise UsageError(f"--config {config}: there is no such file.") from err
+        except tomllib.TOMLDecodeError as err:
+            raise UsageError(f"--config {config} is not TOML: {err}.") from err
+    values = {name.replace("-", "_"): value for name, value in values.items()}
+    try:
+        return kind(**values | {name: value for name, value in given.items() if value is not None})
+    except ValidationError as err:
+        raise UsageError("\n".join(_complaint(problem) for problem in err.errors())) from err
+
+
+def weights_folder() -> Path:
+    """Return the folder that keeps fetched weights: CLEANPLATE_WEIGHTS, or the user's cache."""
+    named = os.environ.get("CLEANPLATE_WEIGHTS")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named).expanduser() if named else cache / "cleanplate" / "weights"
+
+
+def _complaint(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting."
+    return f"--{name}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})."

@@ -1,0 +1,126 @@
+"""Showing: tables and closing words for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.matte import Summary
+from manifests.plan import CameraStatus
+
+MOST_ROWS = 48
+"""Longer tables show one row a subject instead of one a camera."""
+MOST_REASONS = 12
+
+
+def show_plan(console: Console, summary: Summary) -> None:
+    """Print a dry run: shards, frames and bytes by subject and recipe, and what is done already."""
+    table = Table(title="Plan (nothing was written but the manifest)", title_justify="left")
+    for name in ("subject", "model", "recipe"):
+        table.add_column(name, overflow="fold")
+    for name in ("shards", "frames", "about MB", "frames done already"):
+        table.add_column(name, justify="right")
+    for todo in summary.todo:
+        for recipe, n_shards in todo.n_shards.items():
+            cells = (str(n_shards), str(todo.n_frames), f"{todo.n_bytes / 1e6:.1f}", str(todo.n_done))
+            table.add_row(todo.subject, recipe.model, recipe.recipe_id, *cells)
+        if not todo.n_shards:
+            table.add_row(todo.subject, "", "", "0", "0", "0.0", str(todo.n_done))
+    console.print(table)
+    n_frames = sum(todo.n_frames for todo in summary.todo)
+    n_bytes = sum(todo.n_bytes for todo in summary.todo)
+    n_shards = sum(sum(todo.n_shards.values()) for todo in summary.todo)
+    done = sum(todo.n_done for todo in summary.todo)
+    console.print(
+        f"To do: {_count(n_shards, 'shard')}, {_count(n_frames, 'frame')}, about {n_bytes / 1e6:.1f} MB; "
+        f"done already: {_count(done, 'frame')}.",
+        highlight=False,
+    )
+
+
+def show_summary(console: Console, summary: Summary, resume: str) -> None:
+    """Print how a run ended: a table, what went wrong and what to do, and where the masks lie."""
+    show_cameras(console, summary.cameras)
+    if not summary.run_id:
+        console.print("Nothing to do: every selected frame has its receipt.", highlight=False)
+    else:
+        rate = summary.n_written / summary.seconds if summary.seconds else 0.0
+        console.print(
+            f"{_count(summary.n_written, 'frame')} matted in {summary.seconds:.1f} s ({rate:.1f} frames/s), "
+            f"{summary.n_bytes / 1e6:.1f} MB written.",
+            highlight=False,
+        )
+    show_reasons(console, summary, resume)
+    console.print(f"Masks: {summary.out_url}", highlight=False, soft_wrap=True)
+
+
+def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
+    """Print one row a camera, or one a subject where there are too many; cameras with trouble always have theirs."""
+    rows = list(cameras) if len(cameras) <= MOST_ROWS else [*_by_subject(cameras), *(c for c in cameras if c.n_failed)]
+    table = Table()
+    for name in ("subject", "sequence", "camera"):
+        if name != "sequence" or any(camera.sequence for camera in rows):
+            table.add_column(name, overflow="fold")
+    for name in ("frames", "ok", "pending", "not ok"):
+        table.add_column(name, justify="right")
+    for row in rows[: 2 * MOST_ROWS]:
+        names = [row.subject, *([row.sequence] if len(table.columns) == 7 else []), row.camera]
+        failed = Text(", ".join(f"{count} {status}" for status, count in row.failed.items()), style="red")
+        table.add_row(*names, str(row.n_frames), str(row.n_ok), str(row.n_pending), failed)
+    console.print(table)
+    if len(rows) > 2 * MOST_ROWS:
+        console.print(f"... and {len(rows) - 2 * MOST_ROWS} more rows; narrow them by --subjects.", highlight=False)
+
+
+def show_reasons(console: Console, summary: Summary, resume: str) -> None:
+    """Print the list of what went wrong, and the command that helps."""
+    reasons = [
+        f"subject {camera.subject}, camera {camera.camera}: {error}"
+        for camera in summary.cameras
+        for error in camera.errors
+    ]
+    reasons += [f"shard {failure.shard_id}: {failure.message}" for failure in summary.failures]
+    for reason in reasons[:MOST_REASONS]:
+        _warn(console, reason)
+    if len(reasons) > MOST_REASONS:
+        console.print(f"... and {len(reasons) - MOST_REASONS} more; cleanplate status lists them.", highlight=False)
+    n_failed = sum(camera.n_failed for camera in summary.cameras)
+    n_pending = sum(camera.n_pending for camera in summary.cameras)
+    if n_failed:
+        console.print(
+            f"{_count(n_failed, 'frame')} could not be matted. Mend the files and run the same command again: "
+            "changed files are matted again by themselves. After a crash add --retry-failed.",
+            highlight=False,
+        )
+    if n_pending:
+        console.print(f"{_count(n_pending, 'frame')} still pending. Go on with: {resume}", highlight=False)
+
+
+def _by_subject(cameras: Sequence[CameraStatus]) -> list[CameraStatus]:
+    sums: dict[str, CameraStatus] = {}
+    for camera in cameras:
+        last = sums.get(camera.subject, CameraStatus(camera.subject, "", "all", 0, 0, 0))
+        failed = dict(last.failed)
+        for status, count in camera.failed.items():
+            failed[status] = failed.get(status, 0) + count
+        sums[camera.subject] = CameraStatus(
+            camera.subject,
+            "",
+            "all",
+            last.n_frames + camera.n_frames,
+            last.n_ok + camera.n_ok,
+            last.n_pending + camera.n_pending,
+            failed,
+        )
+    return list(sums.values())
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)

@@ -1,0 +1,219 @@
+"""Watching a run: what happens, said to a person, to a log or to another program."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from manifests.records import ShardFailure, ShardSummary
+
+log = logging.getLogger("cleanplate")
+
+Outcome = ShardSummary | ShardFailure
+
+
+class Watcher(Protocol):
+    """Whoever is told how a run goes."""
+
+    def say(self, text: str) -> None:
+        """Say one line that a person wants to know."""
+
+    def warn(self, text: str) -> None:
+        """Say one line that a person should act on."""
+
+    def planned(self, n_frames: int, n_shards: int) -> None:
+        """Say how much is to do."""
+
+    def settled(self, outcome: Outcome) -> None:
+        """Say that a shard is committed, or failed."""
+
+    def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Say how far a download is."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End showing."""
+
+
+class QuietWatcher:
+    """Says nothing but warnings."""
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
+        log.info("%s", text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on standard error."""
+        print(f"! {text}", file=sys.stderr)
+
+    def planned(self, n_frames: int, n_shards: int) -> None:
+        """Say nothing."""
+
+    def settled(self, outcome: Outcome) -> None:
+        """Log what became of a shard, a line each."""
+        if isinstance(outcome, ShardFailure):
+            text = "subject %s shard %s worker %s: %s: %s"
+            log.error(text, outcome.subject, outcome.shard_id, outcome.worker, outcome.kind, outcome.message)
+        else:
+            text = "subject %s shard %s worker %s: %s in %.2f s"
+            log.info(text, outcome.subject, outcome.shard_id, outcome.worker, outcome.by_status, outcome.seconds)
+
+    def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Say nothing."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+
+
+class JsonLinesWatcher(QuietWatcher):
+    """Writes one JSON object a line for each thing that happens."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`."""
+        self._stream = stream
+
+    def event(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Write one line."""
+        line = {"event": kind, "time": round(time.time(), 3), **values}
+        print(json.dumps(line, default=str), file=self._stream, flush=True)
+
+    def say(self, text: str) -> None:
+        """Write an info event."""
+        self.event("info", {"text": text})
+
+    def warn(self, text: str) -> None:
+        """Write a warning event."""
+        self.event("warning", {"text": text})
+
+    def planned(self, n_frames: int, n_shards: int) -> None:
+        """Write a plan event."""
+        self.event("plan", {"frames": n_frames, "shards": n_shards})
+
+    def settled(self, outcome: Outcome) -> None:
+        """Write a shard event."""
+        super().settled(outcome)
+        record = {name: getattr(outcome, name) for name in outcome.__slots__}
+        self.event("failure" if isinstance(outcome, ShardFailure) else "shard", record)
+
+
+class RichWatcher(QuietWatcher):
+    """A progress bar with frames done, frames/s, time left and failures, for a person at a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        """Draw on `console`; where it is no terminal, lines are printed and no bar."""
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[trouble]}", style="red"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._frames: TaskID | None = None
+        self._download: TaskID | None = None
+        self._trouble = 0
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        super().say(text)
+        self._console.print(text, highlight=False, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print a line above the bar, marked."""
+        self._console.print(Text.assemble(("! ", "bold yellow"), text))
+
+    def planned(self, n_frames: int, n_shards: int) -> None:
+        """Draw the bar."""
+        self._frames = self._progress.add_task("frames", total=n_frames, trouble="")
+
+    def settled(self, outcome: Outcome) -> None:
+        """Move the bar on."""
+        super().settled(outcome)
+        if self._frames is None:
+            return
+        bad = outcome.n_frames if isinstance(outcome, ShardFailure) else outcome.n_failed
+        self._trouble += bad
+        trouble = f"{self._trouble} not ok" if self._trouble else ""
+        self._progress.update(self._frames, advance=outcome.n_frames, trouble=trouble)
+
+    def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Draw the bar of a download, in MB."""
+        if self._download is None:
+            self._download = self._progress.add_task("download, MB", trouble="")
+        total = None if total_bytes is None else round(total_bytes / 1e6, 1)
+        self._progress.update(self._download, completed=round(done_bytes / 1e6, 1), total=total)
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+class _Rate(ProgressColumn):
+    """Frames per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f}/s", style="cyan")
+
+
+class WarningsToWatcher(logging.Handler):
+    """Passes warnings of our own loggers on to a watcher, so that they appear above the progress bar."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        """Listen from level WARNING on."""
+        super().__init__(logging.WARNING)
+        self._watcher = watcher
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass one record on."""
+        self._watcher.warn(record.getMessage())
+
+
+def make_watcher(mode: str, console: Console, stream: TextIO) -> Watcher:
+    """Return the watcher of a mode: text | quiet | json."""
+    if mode == "json":
+        return JsonLinesWatcher(stream)
+    return QuietWatcher() if mode == "quiet" else RichWatcher(console)
