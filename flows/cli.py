@@ -73,6 +73,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         code = app(standalone_mode=False)
+        if code == 130:  # typer's own word for Ctrl-C
+            code = _interrupted()
     except CleanplateError as err:
         _complain(str(err))
         code = err.exit_code
@@ -83,8 +85,7 @@ def main() -> NoReturn:
         show() if show is not None else _complain(str(err))
         code = 2
     except (KeyboardInterrupt, typer.Abort, InterruptedError):
-        _complain("Stopped. What is finished is kept; run the same command again to go on.")
-        code = 143 if _Terminated.seen else 130
+        code = _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -98,6 +99,11 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM, treated like Ctrl-C but with its own exit code."""
 
     seen = False
+
+
+def _interrupted() -> int:
+    _complain("Stopped. What is finished is kept; run the same command again to go on.")
+    return 143 if _Terminated.seen else 130
 
 
 def _on_sigterm(signal_number: int, frame: FrameType | None) -> None:
@@ -115,3 +121,7 @@ def _complain(text: str) -> None:
     from rich.text import Text
 
     Console(stderr=True).print(Text.assemble(("cleanplate: ", "bold red"), text), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

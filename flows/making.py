@@ -52,8 +52,8 @@ def run_demo(out: Path, n_cameras: int, n_frames: int, size_px: int) -> int:
     )
     code = run_matte(str(capture), str(mattes), MatteSettings(model=DEMO_MODEL), "text", False)
     if code == 0:
-        _compare(console, capture, mattes)
-        sheet = _write_sheet(capture, mattes, out / "contact_sheet.png")
+        compare(console, capture, mattes)
+        sheet = write_sheet(capture, mattes, out / "contact_sheet.png")
         console.print(f"Look at {sheet}: frame, mask and composite of every camera.", highlight=False, soft_wrap=True)
         console.print(f"See also: cleanplate status {mattes}", highlight=False, soft_wrap=True)
     return code
@@ -66,7 +66,7 @@ def _make(root: Path, settings: SynthSettings, console: Console) -> None:
         make_capture(root, settings, lambda done, total: progress.update(bar, completed=done, total=total))
 
 
-def _compare(console: Console, capture: Path, mattes: Path) -> None:
+def compare(console: Console, capture: Path, mattes: Path) -> None:
     """Print the error against the known alpha: mean absolute difference over whole pictures, times 1000 (MAD)."""
     errors = {
         path: float(np.abs(_gray(mattes, capture, path) - _gray_file(path)).mean() / 255 * 1000)
@@ -81,7 +81,7 @@ def _compare(console: Console, capture: Path, mattes: Path) -> None:
     )
 
 
-def _write_sheet(capture: Path, mattes: Path, path: Path) -> Path:
+def write_sheet(capture: Path, mattes: Path, path: Path) -> Path:
     """Write the contact sheet of the first frame of every camera of the first subject."""
     folder = min(capture.glob("*/images/*"))
     rows = []

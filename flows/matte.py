@@ -113,7 +113,7 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
         return summary
     if busy:
         _check_foreign(books, [todo.subject for todo in busy])
-        _check_room(books.out, sum(todo.n_bytes for todo in busy))
+        check_room(books.out, sum(todo.n_bytes for todo in busy))
         books = books.claim()
         with _recorded(books, [todo.subject for todo in busy], summary):
             _matte_pending(books, busy, summary, watcher, each_subject)
@@ -229,8 +229,8 @@ def _check_foreign(books: Books, subjects: Sequence[str]) -> None:
         )
 
 
-def _check_room(out: Folder, n_bytes: int) -> None:
-    """Find an unwritable root or too little room before any device time is spent."""
+def check_room(out: Folder, n_bytes: int) -> None:
+    """Raise StoreFault for a root that cannot be written and NoRoom for one with too little room, before any work."""
     probe = f"_cleanplate/writable-{uuid.uuid4().hex}"
     try:
         out.write_atomic(probe, b"")

@@ -78,15 +78,17 @@ def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:
     """Share the machine out: one worker a GPU (or share of one), else one for two cores."""
     on_gpu = machine.device_class != "cpu"
     n_gpus = settings.gpus_per_worker if on_gpu and ":" not in machine.device else 0.0
-    if settings.workers is not None:
-        n_workers = settings.workers
-    elif settings.executor == "local" or (on_gpu and not n_gpus):
+    if settings.executor == "local":
         n_workers = 1
+    elif settings.workers is not None:
+        n_workers = settings.workers
+    elif on_gpu:
+        n_workers = max(1, int(machine.n_gpus / n_gpus)) if n_gpus else 1
     else:
-        n_workers = max(1, int(machine.n_gpus / n_gpus) if n_gpus else machine.n_cores // 2)
-    n_cpus = max(1, machine.n_cores // n_workers)
-    n_threads = settings.io_threads or min(8, max(2, n_cpus))
-    return Workforce(1 if settings.executor == "local" else n_workers, n_cpus if not on_gpu else 1, n_gpus, n_threads)
+        n_workers = max(1, machine.n_cores // CPU_THREADS)
+    n_cores = max(1, machine.n_cores // n_workers)
+    n_threads = settings.io_threads or min(8, max(2, n_cores))
+    return Workforce(n_workers, 1 if on_gpu else n_cores, n_gpus, n_threads)
 
 
 def resolve_recipe(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from rich.console import Console
 
@@ -89,10 +90,10 @@ def quiet_engines() -> None:
 
 
 def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int:
-    console = Console(stderr=mode != "text", quiet=mode == "json")
+    console = Console(file=sys.stdout)
     quiet_engines()
     watcher = make_watcher(mode, console, sys.stdout)
-    with watcher, _warnings_to(watcher):
+    with watcher, _warnings_to(watcher), redirect_stdout(_EngineTalk()):
         summary = run(watcher)
     if isinstance(watcher, JsonLinesWatcher):
         watcher.event("summary", {"cameras": summary.cameras, "exit_code": summary.exit_code, "out": summary.out_url})
@@ -102,6 +103,15 @@ def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int
         else:
             show_summary(console, summary, shlex.join(["cleanplate", *sys.argv[1:]]))
     return 0 if dry_run else summary.exit_code
+
+
+class _EngineTalk(io.TextIOBase):
+    """Takes what Ray and Prefect print, for the run's log; our own words go to the stream that was there before."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            logging.getLogger("cleanplate").info("engine: %s", text.strip()[:500])
+        return len(text)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -76,6 +77,7 @@ class RayPool:
         self._in_flight: dict[Any, tuple[_Slot, _Ticket | None]] = {}
         self._changed = threading.Condition()
         self._stopped = False
+        self._closing = threading.Lock()
         self._fatal: CleanplateError | None = None
         self._set_up_deaths = 0
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
@@ -101,19 +103,20 @@ class RayPool:
             yield self._answer(answers)
 
     def close(self, timeout_s: float = 8.0) -> None:
-        """Have all actors drop what is in their hands, then end them; may be called twice."""
+        """Have all actors drop what is in their hands, then end them; a second call waits for the first."""
         with self._changed:
-            if self._stopped:
-                return
             self._stopped = True
             self._waiting.clear()
             self._changed.notify_all()
-        self._thread.join(timeout_s)
-        actors = [slot.actor for slot in self._slots if slot.actor is not None]
-        stops = [actor.stop.remote() for actor in actors]
-        ray.wait(stops, num_returns=len(stops), timeout=timeout_s) if stops else None
-        for actor in actors:
-            ray.kill(actor)
+        with self._closing:
+            self._thread.join(timeout_s)
+            actors = [slot.actor for slot in self._slots if slot.actor is not None]
+            self._slots = []
+            stops = [actor.stop.remote() for actor in actors]
+            if stops:
+                ray.wait(stops, num_returns=len(stops), timeout=timeout_s)
+            for actor in actors:
+                ray.kill(actor)
 
     def _answer(self, answers: SimpleQueue[Outcome]) -> Outcome:
         while True:
@@ -284,6 +287,7 @@ def start_ray(address: str | None, n_cpus: int) -> None:
     quiet = {"logging_level": "ERROR", "log_to_driver": False, "ignore_reinit_error": True}
     try:
         if address is not None:
+            _check_reachable(address)
             runtime_env = _code_for_workers() | {"env_vars": {"OMP_WAIT_POLICY": "passive"}}
             ray.init(address=address, namespace="cleanplate", runtime_env=runtime_env, **quiet)
         else:
@@ -315,6 +319,13 @@ def _gpu_name() -> str:
     return torch.cuda.get_device_name(0)
 
 
+def _check_reachable(address: str) -> None:
+    """Open and close a connection to a `host:port` address: where none answers, Ray would end this process."""
+    host, _, port = address.rpartition(":")
+    if "://" not in address and host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
 def _code_for_workers() -> dict[str, Any]:
     """Send a source checkout along to a remote cluster; an installed cleanplate is expected to be there already."""
     home = Path(__file__).resolve().parent.parent
@@ -338,7 +349,7 @@ def _failure(shard: Shard, kind: str, message: str) -> ShardFailure:
 def _is_infrastructure(err: RayError) -> bool:
     """Tell whether a death is the node's, a preemption's or the memory killer's, and not the shard's own doing."""
     text = str(err).lower()
-    signs = ("node has died", "node died", "node was terminated", "memory pressure", "out-of-memory", "oom", "drained")
+    signs = ("node has died", "node_died", "exit type: node_out_of_memory", "running low on memory", "node preemption")
     preempted = isinstance(err, RayActorError) and err.preempted
     return preempted or isinstance(err, OutOfMemoryError) or any(sign in text for sign in signs)
 

@@ -55,7 +55,7 @@ def matte_shard(
     try:
         plate = plates.of(shard) if recipe.uses_plate else None
     except InputFault as fault:
-        matted: Iterable[Matted] = (Matted(ReadFrame(frame, fault=fault)) for frame in shard.frames)
+        matted: Iterable[Matted] = [Matted(ReadFrame(frame, fault=fault)) for frame in shard.frames]
     else:
         reader = FrameReader(shard, plates, _size(plate), recipe.visible)
         read = map_ahead(reader, shard.frames, station.n_threads, n_ahead)

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from matting_tasks.device import DTYPES, set_up_device
 from matting_tasks.frames import FrameReader
 from matting_tasks.plates import Plates
 from matting_tasks.shard import Station, matte_shard
+from models.base import MattingModel
 from models.errors import ModelError
 from models.registry import build
 
@@ -35,7 +36,10 @@ PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "numpy", "ray", "py
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """All that a worker needs to set itself up, on any machine; options of the stores are kept out of its repr."""
+    """All that a worker needs to set itself up, on any machine; options of the stores are kept out of its repr.
+
+    `build` makes the model, by default the one of the registry: (name, parameters, weights, device, precision).
+    """
 
     recipe: Recipe
     weights: str | None
@@ -44,6 +48,7 @@ class WorkerSettings:
     device: str = "auto"
     n_threads: int = 2
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    build: Callable[..., MattingModel] = build
 
 
 class Worker:
@@ -56,7 +61,7 @@ class Worker:
         try:
             weights = None if settings.weights is None else Path(settings.weights)
             precision = recipe.numerics.precision
-            self._model = build(recipe.model, dict(recipe.parameters), weights, str(device), precision)
+            self._model = settings.build(recipe.model, dict(recipe.parameters), weights, str(device), precision)
         except ModelError as err:
             raise WeightsRefused(str(err)) from err
         self._recipe = recipe

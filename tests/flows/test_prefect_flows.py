@@ -1,0 +1,93 @@
+"""The flows on a real embedded Prefect server and a real Ray, as the command line and deployments start them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from captures import FRONT, make_synth, make_tiny, masks_below
+from command_line import cleanplate, matte
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    from flows.running import quiet_engines
+
+    home = tmp_path_factory.mktemp("prefect")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(home))
+        patch.delenv("PREFECT_API_URL", raising=False)
+        quiet_engines()
+        from prefect.testing.utilities import prefect_test_harness
+
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
+
+
+def on_ray(capture: Path, out: Path, *words: object) -> object:
+    return cleanplate("matte", capture, "--out", out, "--model", "plate-difference", "--workers", 2, *words)
+
+
+def test_the_default_run_is_a_flow_on_ray_with_the_bytes_of_the_in_process_run(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture", ("031", "032"), n_cameras=3, n_frames=4)
+    ended = on_ray(capture, tmp_path / "ray")
+    assert ended.code == 0, ended.err
+    assert "2 workers" in ended.out and "24 frames matted" in ended.out and "raylet" not in ended.out
+    matte(capture, tmp_path / "local")
+    assert masks_below(tmp_path / "ray") == masks_below(tmp_path / "local")
+    assert "Nothing to do" in on_ray(capture, tmp_path / "ray").out
+
+
+def test_one_task_a_subject_and_a_summary_artifact_are_recorded(tmp_path: Path) -> None:
+    import asyncio
+
+    from prefect.client.orchestration import get_client
+
+    capture = make_synth(tmp_path / "capture", f"missing:{FRONT}", n_subjects=2, n_cameras=2, n_frames=1, size_px=64)
+    assert on_ray(capture, tmp_path / "out").code == 3
+
+    async def recorded() -> tuple[list[str], str, list[str]]:
+        async with get_client() as client:
+            flow_run = (await client.read_flow_runs())[-1]
+            latest = max(await client.read_flow_runs(), key=lambda run: run.expected_start_time)
+            tasks = [run.name for run in await client.read_task_runs() if run.flow_run_id == latest.id]
+            artifacts = [str(a.data) for a in await client.read_artifacts() if a.flow_run_id == latest.id]
+            return tasks, f"{flow_run.name and latest.state_name}: {latest.state.message}", artifacts
+
+    tasks, state, artifacts = asyncio.run(recorded())
+    assert sorted(tasks) == ["matte-031", "matte-032"]
+    assert state.startswith("Failed: 2 frames matted, 2 not ok, 0 pending")
+    assert any("missing_plate" in data for data in artifacts)
+
+
+def test_flows_take_plain_parameters_as_a_deployment_gives_them(tmp_path: Path) -> None:
+    from flows.prefect_flows import enumerate_captures, matte_captures, reprocess_subject
+
+    capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
+    settings = {"model": "plate-difference", "executor": "local"}
+    assert enumerate_captures(str(capture), str(out), return_state=True).message == "1 subjects, 6 frames"
+    state = matte_captures(str(capture), str(out), settings, return_state=True)  # type: ignore[arg-type]
+    assert state.is_completed() and state.message.startswith("6 frames matted")
+    again = {"executor": "local", "cameras": ["cam1"]}
+    state = reprocess_subject(str(out), "031", again, return_state=True)  # type: ignore[arg-type]
+    assert state.is_completed() and state.message.startswith("3 frames matted")
+
+
+def test_a_bad_parameter_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    from prefect.exceptions import ParameterTypeError
+
+    from flows.prefect_flows import matte_captures
+
+    with pytest.raises(ParameterTypeError, match="refine_mode"):
+        matte_captures("a", str(tmp_path / "out"), {"refine_mode": "best"})  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_refusal_inside_the_flow_keeps_its_message_and_exit_code(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture")
+    matte(capture, tmp_path / "out")
+    refused = on_ray(capture, tmp_path / "out", "--missing-plate", "zeros")
+    assert refused.code == 4 and "missing_plate: error here, zeros asked for" in refused.err

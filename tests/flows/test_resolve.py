@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from reference_weights import write_reference_checkpoint
+from shards import recipe_for
+
+from flows.resolve import (
+    Machine,
+    override_recipe,
+    resolve_machine,
+    resolve_recipe,
+    resolve_weights,
+    resolve_workforce,
+)
+from flows.settings import MatteSettings
+from manifests.errors import UsageError, WeightsRefused
+
+CPU = Machine("auto", "cpu", 0, 8)
+GPUS = Machine("auto", "cuda:NVIDIA Test", 4, 32)
+
+
+def test_only_parameters_that_the_mode_reads_are_in_the_recipe() -> None:
+    asked = MatteSettings(refine_mode="thresholding", refine_threshold=0.01)
+    recipe = resolve_recipe(asked, None, CPU, "abc")
+    assert dict(recipe.parameters) == {
+        "backbone_scale": 0.25,
+        "refine_kernel_size": 3,
+        "refine_mode": "thresholding",
+        "refine_threshold": 0.01,
+    }
+    assert resolve_recipe(MatteSettings(model="plate-difference"), None, CPU, None).parameters == ()
+
+
+def test_a_parameter_that_the_model_does_not_have_is_refused_unless_it_is_the_default() -> None:
+    with pytest.raises(UsageError, match="refine_threshold"):
+        resolve_recipe(MatteSettings(model="plate-difference", refine_threshold=0.2), None, CPU, None)
+    form = MatteSettings(model="plate-difference", refine_threshold=0.7, backbone_scale=0.25)
+    assert resolve_recipe(form, None, CPU, None).parameters == ()
+
+
+def test_auto_is_taken_from_the_root() -> None:
+    pinned = recipe_for("plate-difference")
+    pinned = replace(pinned, numerics=replace(pinned.numerics, batch=7, precision="bf16", intra_op_threads=3))
+    recipe = resolve_recipe(MatteSettings(model="plate-difference"), pinned, CPU, None)
+    assert recipe == pinned
+    said = resolve_recipe(MatteSettings(model="plate-difference", batch_size=2), pinned, CPU, None)
+    assert (said.numerics.batch, said.numerics.precision) == (2, "bf16")
+
+
+def test_the_recipe_does_not_depend_on_workers_or_executor() -> None:
+    recipes = {
+        resolve_recipe(MatteSettings(model="plate-difference", executor=executor, workers=n), None, machine, None)
+        for executor in ("ray", "local")
+        for n in (1, 4)
+        for machine in (CPU, replace(CPU, n_cores=2))
+    }
+    assert len(recipes) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "machine", "wanted"),
+    [
+        ({}, CPU, (4, 2, 0)),
+        ({"workers": 2}, CPU, (2, 4, 0)),
+        ({"executor": "local", "workers": 3}, CPU, (1, 8, 0)),
+        ({}, GPUS, (4, 1, 1)),
+        ({"gpus_per_worker": 0.5}, GPUS, (8, 1, 0.5)),
+        ({"device": "cuda:1"}, replace(GPUS, device="cuda:1"), (1, 1, 0)),
+    ],
+)
+def test_the_machine_is_shared_out(settings: dict[str, object], machine: Machine, wanted: tuple[float, ...]) -> None:
+    force = resolve_workforce(MatteSettings(**settings), machine)  # type: ignore[arg-type]
+    assert (force.n_workers, force.n_cpus, force.n_gpus) == wanted
+
+
+def test_a_cluster_speaks_for_its_gpus() -> None:
+    machine = resolve_machine(MatteSettings(), None, ["NVIDIA Test"] * 3)
+    assert (machine.device_class, machine.n_gpus) == ("cuda:NVIDIA Test", 3)
+    assert resolve_machine(MatteSettings(device="cpu"), None, ["NVIDIA Test"]).device_class == "cpu"
+
+
+def test_a_checkpoint_of_another_network_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = write_reference_checkpoint("mattingrefine-mobilenetv2", tmp_path / "weights.pth")
+    with pytest.raises(WeightsRefused, match="mattingrefine-mobilenetv2"):
+        resolve_weights("mattingrefine-resnet101", str(path), None, print)
+    found = resolve_weights("mattingrefine-mobilenetv2", str(path), None, print)
+    assert found is not None and found.path == path and len(found.sha256) == 64
+
+
+def test_a_trusted_hash_spares_the_check_of_the_keys(tmp_path: Path) -> None:
+    from models.weights import file_sha256
+
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(WeightsRefused):
+        resolve_weights("mattingrefine-resnet101", str(path), None, print)
+    assert resolve_weights("mattingrefine-resnet101", str(path), file_sha256(path), print) is not None
+
+
+def test_overriding_keeps_what_was_not_said() -> None:
+    base = recipe_for(
+        "mattingrefine-resnet101",
+        parameters=(("backbone_scale", 0.5), ("refine_kernel_size", 3), ("refine_mode", "full")),
+        weights_sha256="abc",
+        missing_plate="zeros",
+    )
+    settings = MatteSettings(model="mattingrefine-resnet101", precision="bf16", backbone_scale=0.25)
+    made = override_recipe(base, settings, resolve_recipe(settings, base, CPU, "def"))
+    assert dict(made.parameters) == {"backbone_scale": 0.25, "refine_kernel_size": 3, "refine_mode": "full"}
+    assert (made.weights_sha256, made.missing_plate, made.numerics.precision) == ("abc", "zeros", "bf16")

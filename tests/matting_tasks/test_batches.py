@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+import torch
+from fakes import DifferenceModel, RedModel, draw_picture, make_recipe, on_cpu, to_png
+from torch import Tensor
+
+from manifests.errors import InputFault
+from manifests.records import Frame
+from manifests.storage import MemoryFolder
+from matting_tasks.batches import Matted, matte_frames
+from matting_tasks.frames import ReadFrame
+from matting_tasks.plates import Plates
+from models.base import Matte, MattingModel
+
+
+class ShapeModel(RedModel):
+    """Remember the shapes of the batches it was given."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, ...]] = []
+
+    def matte(self, frames: Tensor, plates: Tensor | None, state: object = None) -> Matte:
+        self.seen.append(tuple(frames.shape))
+        return super().matte(frames, plates, state)
+
+
+def read_of(number: int, pixels: np.ndarray | None) -> ReadFrame:
+    frame = Frame(number, number, f"{number}.jpg", "image", 1, "1-0")
+    return ReadFrame(frame, pixels, fault=InputFault("undecodable", "broken") if pixels is None else None)
+
+
+def plates_of() -> Plates:
+    return Plates(MemoryFolder(), torch.device("cpu"), torch.float32, "error")
+
+
+def matte(
+    pictures: Sequence[np.ndarray | None],
+    model: MattingModel | None = None,
+    batch: int = 3,
+    plate: Tensor | None = None,
+) -> list[Matted]:
+    model = model or RedModel()
+    read = [read_of(number, pixels) for number, pixels in enumerate(pictures)]
+    recipe = make_recipe(uses_plate=model.uses_plate, batch=batch, lowres_px=16)
+    return list(matte_frames(read, model, plates_of(), plate, recipe))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])
+def test_frames_come_in_order_with_their_own_mattes(batch: int) -> None:
+    pictures = [draw_picture(seed) for seed in range(7)]
+    matted = matte(pictures, batch=batch)
+    assert [one.read.frame.frame for one in matted] == list(range(7))
+    for one, pixels in zip(matted, pictures, strict=True):
+        assert one.mask is not None
+        assert np.array_equal(one.mask, pixels[:, :, 0])
+        assert one.measures["coverage"] == pytest.approx(pixels[:, :, 0].mean() / 255, abs=1e-5)
+
+
+def test_measures_of_the_error_map_come_when_there_is_one() -> None:
+    pixels = draw_picture(3)
+    (one,) = matte([pixels])
+    error = on_cpu(pixels)[2].unfold(0, 2, 2).unfold(1, 2, 2).mean(dim=(2, 3))
+    assert one.measures["error_mean"] == pytest.approx(float(error.mean()), abs=1e-5)
+    assert one.measures["error_p99"] == pytest.approx(float(np.percentile(error, 99, method="higher")), abs=1e-5)
+    (without,) = matte([pixels], DifferenceModel(), plate=on_cpu(draw_picture(4))[None])
+    assert "coverage" in without.measures
+    assert "error_mean" not in without.measures
+
+
+def test_every_batch_has_its_full_length_when_frames_run_short_or_are_bad() -> None:
+    model = ShapeModel()
+    pictures = [draw_picture(0), None, draw_picture(2), draw_picture(3), None, draw_picture(5), draw_picture(6)]
+    matte(pictures, model, batch=3)
+    assert model.seen == [(1, 3, 3, 24, 32)] * 3
+
+
+@pytest.mark.parametrize("bad", [{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2, 3}, {3, 4, 5}, {6}])
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_a_bad_frame_changes_nothing_of_its_neighbours(bad: set[int], batch: int) -> None:
+    whole = [draw_picture(seed) for seed in range(7)]
+    matted = matte([None if number in bad else pixels for number, pixels in enumerate(whole)], batch=batch)
+    assert {one.read.frame.frame for one in matted if one.mask is None} == bad
+    for one, good in zip(matted, matte(whole, batch=batch), strict=True):
+        if one.mask is not None:
+            assert np.array_equal(one.mask, good.mask)  # type: ignore[arg-type]
+            assert np.array_equal(one.lowres, good.lowres)  # type: ignore[arg-type]
+            own, others = dict(one.measures), dict(good.measures)
+            assert own.pop("device_s") > 0 and others.pop("device_s") > 0
+            assert own == others
+
+
+def test_frames_of_several_sizes_are_matted_in_order() -> None:
+    sizes = [(24, 32), (24, 32), (16, 20), (24, 32), (16, 20), (16, 20), (16, 20)]
+    pictures: list[np.ndarray | None] = [draw_picture(seed, *size) for seed, size in enumerate(sizes)]
+    pictures.insert(2, None)
+    model = ShapeModel()
+    matted = matte(pictures, model, batch=2)
+    assert [one.read.frame.frame for one in matted] == list(range(8))
+    for one, pixels in zip(matted, pictures, strict=True):
+        assert (one.mask is None) == (pixels is None)
+        assert pixels is None or np.array_equal(one.mask, pixels[:, :, 0])  # type: ignore[arg-type]
+    assert {shape[1] for shape in model.seen} == {2}
+
+
+def test_the_model_is_left_alone_when_no_frame_can_be_matted() -> None:
+    model = ShapeModel()
+    matted = matte([None] * 5, model)
+    assert [one.read.frame.frame for one in matted] == list(range(5))
+    assert all(one.mask is None and one.lowres is None for one in matted)
+    assert model.seen == []
+
+
+def test_a_plate_is_subtracted_by_a_model_that_uses_one() -> None:
+    pixels, plate = draw_picture(1), draw_picture(2)
+    (one,) = matte([pixels], DifferenceModel(), plate=on_cpu(plate)[None])
+    assert np.array_equal(one.mask, np.abs(pixels.astype(int) - plate).max(axis=-1))  # type: ignore[arg-type]
+
+
+def test_zeros_stand_for_a_plate_that_is_not_there_at_every_size() -> None:
+    pictures = [draw_picture(1), draw_picture(2, 10, 14)]
+    for one, pixels in zip(matte(pictures, DifferenceModel()), pictures, strict=True):
+        assert np.array_equal(one.mask, pixels.max(axis=-1))  # type: ignore[arg-type]
+
+
+def test_no_plate_reaches_a_model_that_uses_none() -> None:
+    class Strict(RedModel):
+        def matte(self, frames: Tensor, plates: Tensor | None, state: object = None) -> Matte:
+            if plates is not None:
+                raise ValueError("what is this plate for?")
+            return super().matte(frames, plates, state)
+
+    (one,) = matte([draw_picture(1)], Strict(), plate=on_cpu(draw_picture(2))[None])
+    assert one.mask is not None
+
+
+def test_masks_are_0_outside_of_what_is_visible_in_both_sizes() -> None:
+    plates = plates_of()
+    gray = np.zeros((512, 512), np.uint8)
+    gray[:, 128:] = 255
+    bright = np.full((512, 512, 3), 200, np.uint8)
+    frame = Frame(0, 0, "0.jpg", "image", 1, "1-0")
+    read = [ReadFrame(frame, bright, plates.visible(to_png(gray))), ReadFrame(frame, bright)]
+    seen, whole = matte_frames(read, RedModel(), plates, None, make_recipe(batch=2))
+    assert np.array_equal(seen.mask, np.where(gray > 0, 200, 0))  # type: ignore[arg-type]
+    assert np.array_equal(seen.lowres, np.where(gray[::2, ::2] > 0, 200, 0))  # type: ignore[arg-type]
+    assert seen.measures["coverage"] == pytest.approx(200 / 255)
+    assert (whole.mask == 200).all()
+    assert whole.measures["coverage"] == pytest.approx(200 / 255)
+
+
+def test_lowres_has_the_size_of_the_recipe() -> None:
+    read = [read_of(0, draw_picture(1, 64, 96))]
+    (one,) = matte_frames(read, RedModel(), plates_of(), None, make_recipe(lowres_px=32))
+    assert one.lowres is not None
+    assert one.lowres.shape == (32, 32)
+
+
+def test_alpha_in_another_type_and_out_of_range_is_brought_into_range() -> None:
+    class Wild(RedModel):
+        def matte(self, frames: Tensor, plates: Tensor | None, state: object = None) -> Matte:
+            return Matte((frames[:, :, 0] * 4 - 1).to(torch.bfloat16), None, None)
+
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[0], pixels[1] = 255, 96  # 3 and 0.506
+    (one,) = matte([pixels], Wild())
+    assert one.mask is not None
+    assert one.mask[0].tolist() == [255] * 4
+    assert one.mask[2].tolist() == [0] * 4
+    assert abs(int(one.mask[1, 0]) - 129) <= 1
+
+
+def test_only_one_batch_is_pulled_ahead_of_the_consumer() -> None:
+    pulled: list[int] = []
+
+    def reads() -> Iterator[ReadFrame]:
+        for number in range(50):
+            pulled.append(number)
+            yield read_of(number, draw_picture(number))
+
+    most = 0
+    for taken, _ in enumerate(matte_frames(reads(), RedModel(), plates_of(), None, make_recipe(batch=4, lowres_px=16))):
+        most = max(most, len(pulled) - taken)
+    assert len(pulled) == 50
+    assert most <= 4 + 1
