@@ -66,9 +66,13 @@ def matte_shard(
 
 
 def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> FrameRow:
-    """Encode and write the two masks of a frame, measure its shape, and return its row."""
+    """Encode and write the two masks of a frame, measure its shape, and return its row.
+
+    A frame that could not be matted has no masks: those of an earlier picture are deleted.
+    """
     started = time.perf_counter()
     read = matted.read
+    mask_path, lowres_path = mask_paths(shard, read.frame.frame, recipe)
     row = FrameRow(
         subject=shard.subject,
         sequence=shard.sequence,
@@ -83,10 +87,10 @@ def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> Fr
     )
     if read.fault is not None or matted.mask is None or matted.lowres is None:
         fault = read.fault or InputFault("undecodable", "no pixels")
+        out.delete([mask_path, lowres_path])
         return replace(row, status=fault.status, error=fault.message)
     mask = encode_mask(matted.mask, recipe.mask_format, recipe.mask_quality)
     lowres = encode_mask(matted.lowres, recipe.mask_format, recipe.mask_quality)
-    mask_path, lowres_path = mask_paths(shard, read.frame.frame, recipe)
     out.write_atomic(mask_path, mask)
     out.write_atomic(lowres_path, lowres)
     shape = measure_shape(matted.lowres, None if read.visible is None else read.visible.lowres)

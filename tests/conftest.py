@@ -1,4 +1,7 @@
-"""S3 servers on this machine: one that keeps conditional PUTs (moto), one that ignores them (rclone)."""
+"""S3 servers on this machine: one that keeps conditional PUTs (moto), one that ignores them (rclone).
+
+Also: properties are checked without a limit of time per example, since machines are shared.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 START_S = 30.0
 KEY, SECRET = "cleanplate-tests", "cleanplate-tests-secret"

@@ -308,3 +308,12 @@ def test_matte_on_an_object_store_gives_the_bytes_of_a_disk(
     assert "Nothing to do" in matte(f"{bucket}/capture", f"{bucket}/out", *options).out
     assert {(stat.path, stat.etag) for stat in store.list("out")} == before
     assert cleanplate("status", f"{bucket}/out", *options).code == 0
+
+
+def test_a_frame_that_went_bad_loses_the_mask_of_its_earlier_picture(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
+    matte(capture, out)
+    (capture / "031/images/0001/image_cam0.jpg").write_bytes(b"")
+    assert matte(capture, out).code == 3
+    gone = {"031/images/0001/mask_cam0.jpg", "031/images/0001/mask_lowres_cam0.jpg"}
+    assert not gone & set(masks_below(out)) and len(masks_below(out)) == 10

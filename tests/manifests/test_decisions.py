@@ -113,7 +113,7 @@ def test_rows_are_those_that_pass_every_part_of_a_selection(
 
 
 @given(mine=SELECTIONS, mixed=SELECTIONS, parts=st.sets(st.sampled_from(PARTS)))
-@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_rows_of_another_selection_are_among_mine_when_i_cover_it(
     make_table: Tables, mine: Selection, mixed: Selection, parts: set[str]
 ) -> None:

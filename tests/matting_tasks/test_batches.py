@@ -93,17 +93,18 @@ def test_a_bad_frame_changes_nothing_of_its_neighbours(bad: set[int], batch: int
             assert own == others
 
 
-def test_frames_of_several_sizes_are_matted_in_order() -> None:
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 8])
+def test_frames_of_several_sizes_are_matted_in_order(batch: int) -> None:
     sizes = [(24, 32), (24, 32), (16, 20), (24, 32), (16, 20), (16, 20), (16, 20)]
     pictures: list[np.ndarray | None] = [draw_picture(seed, *size) for seed, size in enumerate(sizes)]
     pictures.insert(2, None)
     model = ShapeModel()
-    matted = matte(pictures, model, batch=2)
+    matted = matte(pictures, model, batch)
     assert [one.read.frame.frame for one in matted] == list(range(8))
     for one, pixels in zip(matted, pictures, strict=True):
         assert (one.mask is None) == (pixels is None)
         assert pixels is None or np.array_equal(one.mask, pixels[:, :, 0])  # type: ignore[arg-type]
-    assert {shape[1] for shape in model.seen} == {2}
+    assert {shape[1] for shape in model.seen} == {batch}
 
 
 def test_the_model_is_left_alone_when_no_frame_can_be_matted() -> None:

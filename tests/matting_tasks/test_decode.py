@@ -82,9 +82,9 @@ def test_a_truncated_jpeg_is_undecodable_wherever_it_ends(progressive: int, rest
         fault_of(whole[:n_bytes])
 
 
-def test_a_truncated_jpeg_says_so() -> None:
-    whole = sample_jpeg()
-    assert f"truncated: it ends after {len(whole) - 1} bytes" in str(fault_of(whole[:-1]))
+def test_a_truncated_picture_says_so() -> None:
+    for whole in (sample_jpeg(), to_png(draw_picture(1))):
+        assert f"truncated: it ends after {len(whole) - 1} bytes" in str(fault_of(whole[:-1]))
 
 
 def test_a_truncated_jpeg_is_undecodable_when_its_thumbnail_is_whole() -> None:

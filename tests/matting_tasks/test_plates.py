@@ -68,6 +68,15 @@ def test_plates_of_equal_cameras_of_two_subjects_are_told_apart() -> None:
     assert [plates.of(shard).mean().item() for shard in (first, second)] == pytest.approx([0.2, 0.4])  # type: ignore[union-attr]
 
 
+def test_plates_of_equal_fingerprints_are_told_apart_by_their_camera() -> None:
+    capture = MemoryFolder()
+    dark, bright = (to_png(np.full((4, 4, 3), value, np.uint8)).ljust(200, b"-") for value in (51, 102))
+    shards = [put_shard(capture, [], data, camera=camera) for data, camera in ((dark, "a"), (bright, "b"))]
+    assert shards[0].plate.fingerprint == shards[1].plate.fingerprint
+    plates = plates_of(capture)
+    assert [plates.of(shard).mean().item() for shard in shards] == pytest.approx([0.2, 0.4])  # type: ignore[union-attr]
+
+
 def test_few_plates_are_held_when_there_are_many_cameras() -> None:
     capture = MemoryFolder()
     plates = plates_of(capture)

@@ -179,7 +179,8 @@ def test_an_inner_chain_is_closed_when_the_outer_ends(how: str) -> None:
         return item
 
     before = set(threading.enumerate())
-    results = map_ahead(outer, map_ahead(str, source(), 2, 3), 2, 3)
+    inner = map_ahead(str, source(), 2, 3)  # held here, so that only a close can end it
+    results = map_ahead(outer, inner, 2, 3)
     assert next(results) == "0"
     if how == "close":
         results.close()  # type: ignore[attr-defined]
