@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import importlib.metadata
 import platform
+import sys
 import threading
 import time
 import uuid
@@ -286,18 +287,21 @@ def _recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[N
         "log": log_path(summary.run_id),
     }
     write_run(books.out, summary.run_id, record)
-    state = "failed"
     with books.logging_to(log_path(summary.run_id)):
         try:
             yield
-            state = "finished"
-        except (KeyboardInterrupt, InterruptedError):
-            state = "interrupted"
-            raise
         finally:
-            ended = {"state": state, "ended": _now(), "n_written": summary.n_written, "n_bytes": summary.n_bytes}
+            ended = {"state": _state(sys.exception()), "ended": _now()}
+            counts = {"n_written": summary.n_written, "n_bytes": summary.n_bytes}
             failures = [failure.shard_id for failure in summary.failures]
-            write_run(books.out, summary.run_id, record | ended | {"failed_shards": failures})
+            write_run(books.out, summary.run_id, record | ended | counts | {"failed_shards": failures})
+
+
+def _state(error: BaseException | None) -> str:
+    """Say how a run ended: an error of any kind failed it, a signal or a closed pool interrupted it."""
+    if error is None:
+        return "finished"
+    return "failed" if isinstance(error, Exception) and not isinstance(error, InterruptedError) else "interrupted"
 
 
 def _user() -> str:

@@ -133,7 +133,8 @@ def slice_mask(text: str | None, frame: np.ndarray) -> np.ndarray:
 
     if text is None:
         return np.ones(len(frame), dtype=bool)
-    start, stop, step = parse_slice(text)
+    start, stop, step = (None if part is None else min(part, 1 << 62) for part in parse_slice(text))
+    frame = frame.astype(np.int64)
     chosen: np.ndarray = (frame >= start) & ((frame - start) % step == 0)
     return chosen if stop is None else chosen & (frame < stop)
 
@@ -178,7 +179,7 @@ def _parse(number: int, data: bytes) -> Decision:
         record = json.loads(data)
         selection, recipe = Selection.from_record(record["selection"]), Recipe.from_record(record["recipe"])
         return Decision(number, selection, recipe, record["reason"])
-    except (ValueError, KeyError, TypeError) as err:
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise SchemaUnknown(
             f"{DECISIONS}/{number}.json is not a decision that this version can read: {err!r}."
         ) from err

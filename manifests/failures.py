@@ -22,8 +22,16 @@ def write_failure(out: Folder, failure: ShardFailure, run_id: str) -> None:
 
 def read_failures(out: Folder, subject: str) -> dict[str, dict[str, Any]]:
     """Return the failures of a subject by shard_id."""
-    records = (json.loads(out.read(stat.path)) for stat in out.list(f"{FAILURES}/{subject_folder(subject)}"))
-    return {record["shard_id"]: record for record in records}
+    found: dict[str, dict[str, Any]] = {}
+    for stat in out.list(f"{FAILURES}/{subject_folder(subject)}"):
+        shard_id = stat.path.rsplit("/", 1)[-1].removesuffix(".json")
+        unreadable = {"shard_id": shard_id, "kind": "unreadable", "message": f"{stat.path} is damaged"}
+        try:
+            record = json.loads(out.read(stat.path))
+        except ValueError:
+            record = unreadable
+        found[shard_id] = record if isinstance(record, dict) else unreadable
+    return found
 
 
 def clear_failures(out: Folder, subject: str, committed: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.records import FileStat, FrameRow, Shard
+from manifests.records import FrameRow, Shard
 from manifests.sharding import PlannedShard, subject_folder
 from manifests.storage import Folder
 
@@ -40,14 +40,21 @@ def ledger_folder(subject: str) -> str:
 def read_ledger(out: Folder, subject: str) -> Ledger:
     """List a subject's receipts; the names of single receipts tell all, compacted files are read for two columns.
 
-    A compacted file that another run replaced between the listing and the reading makes it list again.
+    A listing is no snapshot: while another run compacts, it can miss both the single receipts and the file that they
+    went into. So it lists until two listings agree, and again when a compacted file is gone when it is read.
     """
+    last = None
+    for _ in range(READ_TRIES):
+        listed = sorted(stat.path for stat in out.list(ledger_folder(subject)))
+        if listed == last:
+            break
+        last = listed
     for _ in range(READ_TRIES):
         try:
-            return _read_listed(out, list(out.list(ledger_folder(subject))))
+            return _read_listed(out, listed)
         except FileNotFoundError:
-            continue
-    return _read_listed(out, list(out.list(ledger_folder(subject))))
+            listed = sorted(stat.path for stat in out.list(ledger_folder(subject)))
+    return _read_listed(out, listed)
 
 
 def pending(plan: Iterable[PlannedShard], ledger: Ledger) -> list[PlannedShard]:
@@ -66,7 +73,13 @@ def commit(out: Folder, shard: Shard, rows: Sequence[FrameRow], meta: Mapping[st
 
 def read_receipts(out: Folder, subject: str, ledger: Ledger | None = None) -> list[FrameRow]:
     """Return all rows of a subject, stale ones included, sorted by (sequence, camera, frame, decision)."""
-    return _read_all(out, ledger or read_ledger(out, subject))[0]
+    books = ledger or read_ledger(out, subject)
+    for _ in range(READ_TRIES):
+        try:
+            return _read_all(out, books)[0]
+        except FileNotFoundError:  # another run has compacted meanwhile
+            books = read_ledger(out, subject)
+    return _read_all(out, books)[0]
 
 
 def compact(out: Folder, subject: str, plan: Sequence[PlannedShard]) -> bool:
@@ -92,18 +105,18 @@ def compact(out: Folder, subject: str, plan: Sequence[PlannedShard]) -> bool:
     return True
 
 
-def _read_listed(out: Folder, listed: Sequence[FileStat]) -> Ledger:
+def _read_listed(out: Folder, listed: Sequence[str]) -> Ledger:
     from manifests.tables import read_failed_counts
 
     singles: dict[str, str] = {}
     failed: dict[str, int] = {}
     compacted: list[str] = []
-    for stat in listed:
-        name = stat.path.rsplit("/", 1)[-1]
+    for path in listed:
+        name = path.rsplit("/", 1)[-1]
         if name.endswith(_COMPACTED):
-            compacted.append(stat.path)
+            compacted.append(path)
         elif (matched := _RECEIPT.fullmatch(name)) is not None:
-            singles[matched["shard"]] = stat.path
+            singles[matched["shard"]] = path
             failed[matched["shard"]] = int(matched["failed"])
     for path in compacted:
         failed = read_failed_counts(out.read(path), path) | failed

@@ -55,12 +55,12 @@ class Changes:
 
 def frames_path(subject: str) -> str:
     """Return where a subject's frames are listed, relative to the output root."""
-    return f"{MANIFEST}/{subject_folder(subject)}.parquet"
+    return f"{MANIFEST}/{_file_name(subject)}.parquet"
 
 
 def plates_path(subject: str) -> str:
     """Return where a subject's plates are listed, relative to the output root."""
-    return f"{MANIFEST}/{subject_folder(subject)}.plates.parquet"
+    return f"{MANIFEST}/{_file_name(subject)}.plates.parquet"
 
 
 def read_manifest(out: Folder, subject: str) -> Manifest | None:
@@ -148,10 +148,17 @@ def missing_plates(manifest: Manifest) -> dict[str, str]:
             continue
         rows = (frames.camera == camera) & (frames.width > 0)
         sizes = set(zip(frames.width[rows].tolist(), frames.height[rows].tolist(), strict=True))
-        if plate.width and sizes and sizes != {(plate.width, plate.height)}:
-            width, height = sizes.pop()
+        others = sizes - {(plate.width, plate.height)}
+        if plate.width and others:
+            width, height = min(others)
             faults[camera] = f"size: plate {plate.width}x{plate.height}, frames {width}x{height}"
     return faults
+
+
+def _file_name(subject: str) -> str:
+    """Return the subject's folder name; one that ends like a file of plates has that dot encoded."""
+    name = subject_folder(subject)
+    return f"{name.removesuffix('.plates')}%2Eplates" if name.endswith(".plates") else name
 
 
 def _true_name(out: Folder, path: str) -> str:

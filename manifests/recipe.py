@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
 from typing import Any
 
 from manifests.errors import SchemaUnknown
@@ -63,7 +62,7 @@ class Recipe:
     @property
     def recipe_id(self) -> str:
         """Return the first 16 hex digits of the SHA-256 of the canonical JSON."""
-        return _recipe_id(self)
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
         """Return the canonical JSON: sorted keys, no blanks."""
@@ -80,6 +79,9 @@ class Recipe:
                 f"A recipe with the unknown fields {', '.join(unknown)}: "
                 "it was written by a newer cleanplate; update cleanplate on this machine."
             )
+        unknown = sorted(set(record["numerics"]) - {field.name for field in fields(Numerics)})
+        if unknown:
+            raise SchemaUnknown(f"A recipe with the unknown numerics {', '.join(unknown)}: update cleanplate.")
         values = dict(record)
         values["numerics"] = Numerics(**record["numerics"])
         values["parameters"] = tuple(sorted(record["parameters"].items()))
@@ -88,20 +90,15 @@ class Recipe:
     def differences(self, other: Recipe) -> list[str]:
         """Name each knob on which `other` differs: 'refine_threshold: 0.7 here, 0.5 asked for'."""
         mine, theirs = _flat(self), _flat(other)
-        names = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
-        return [f"{name}: {_said(mine.get(name))} here, {_said(theirs.get(name))} asked for" for name in names]
+        keys = [key for key in {**mine, **theirs} if _said(mine.get(key)) != _said(theirs.get(key))]
+        return [f"{key[1]}: {_said(mine.get(key))} here, {_said(theirs.get(key))} asked for" for key in keys]
 
 
-@lru_cache(maxsize=256)
-def _recipe_id(recipe: Recipe) -> str:
-    return hashlib.sha256(recipe.to_json().encode()).hexdigest()[:16]
-
-
-def _flat(recipe: Recipe) -> dict[str, Any]:
+def _flat(recipe: Recipe) -> dict[tuple[str, str], Any]:
+    """Return every knob by (group, name)."""
     record: dict[str, Any] = asdict(recipe)
-    numerics: dict[str, Any] = record.pop("numerics")
-    record.pop("parameters")
-    return record | dict(recipe.parameters) | numerics
+    groups = {"numerics": record.pop("numerics"), "parameters": dict(record.pop("parameters")), "recipe": record}
+    return {(group, name): value for group, values in groups.items() for name, value in values.items()}
 
 
 def _said(value: object) -> str:

@@ -35,9 +35,9 @@ class FileStat:
         """
         if rule == "size":
             return f"{self.size_bytes}"
-        if rule == "etag" or (rule == "stat" and self.etag is not None):
-            return f"{self.size_bytes}-{self.etag}"
-        return f"{self.size_bytes}-{self.mtime_ns}"
+        if rule not in ("stat", "etag"):
+            raise ValueError(f"no fingerprint rule {rule!r}: stat, size or etag")
+        return f"{self.size_bytes}-{self.mtime_ns if self.etag is None else self.etag}"
 
 
 @dataclass(frozen=True, slots=True)

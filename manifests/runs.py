@@ -44,8 +44,8 @@ def read_runs(out: Folder) -> list[dict[str, Any]]:
         try:
             record = json.loads(out.read(path))
         except ValueError:
-            record = {"state": "unreadable"}
-        runs.append({"run": run_id, **record})
+            record = None
+        runs.append({"run": run_id, **(record if isinstance(record, dict) else {"state": "unreadable"})})
     return runs
 
 

@@ -114,10 +114,15 @@ def plan_subject(
     for index, decision in enumerate(decisions):
         if not (decider == index).any():
             continue
+        recipe_id = decision.recipe.recipe_id
         for cell in _cells(table, np.flatnonzero(selected[index]), decision.recipe, grid):
             decided = cell[decider[cell] == index]
             if len(decided):
-                planned.append(_planned(table, plates, decision, cell, decided))
+                shard_id = _shard_id(table, plates, decision, cell, recipe_id)
+                sequence, camera = table.sequence[cell[0]], table.camera[cell[0]]
+                planned.append(
+                    PlannedShard(shard_id, table.subject, sequence, camera, decision.number, decision.recipe, decided)
+                )
     return sorted(planned, key=lambda shard: int(shard.rows[0]))
 
 
@@ -149,9 +154,9 @@ def _cells(table: FrameTable, rows: np.ndarray, recipe: Recipe, grid: int) -> It
     yield from np.split(rows, np.flatnonzero(changes.astype(bool)) + 1)
 
 
-def _planned(
-    table: FrameTable, plates: Mapping[str, Plate], decision: Decision, cell: np.ndarray, decided: np.ndarray
-) -> PlannedShard:
+def _shard_id(
+    table: FrameTable, plates: Mapping[str, Plate], decision: Decision, cell: np.ndarray, recipe_id: str
+) -> str:
     sequence, camera = table.sequence[cell[0]], table.camera[cell[0]]
     plate = plate_of(plates, table.subject, camera)
     identity = [
@@ -160,9 +165,8 @@ def _planned(
         table.fingerprint[cell].tolist(),
         table.visible_fingerprint[cell].tolist() if decision.recipe.visible else [],
         [plate.path, plate.fingerprint] if decision.recipe.uses_plate else [],
-        [decision.recipe.recipe_id, decision.number],
+        [recipe_id, decision.number],
     ]
     digest = hashlib.sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()[:10]
     first, last = int(table.frame[cell[0]]), int(table.frame[cell[-1]])
-    shard_id = f"{encode_name(sequence)}_{encode_name(camera)}_{first}-{last}_{digest}"
-    return PlannedShard(shard_id, table.subject, sequence, camera, decision.number, decision.recipe, decided)
+    return f"{encode_name(sequence)}_{encode_name(camera)}_{first}-{last}_{digest}"

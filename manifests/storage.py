@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from manifests.errors import UsageError
 from manifests.records import FileStat
@@ -85,17 +85,17 @@ class LocalFolder:
 
     def read(self, path: str) -> bytes:
         """Return the whole file."""
-        return self._at(path).read_bytes()
+        return self.read_with_stat(path)[0]
 
     def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
         """Return the whole file and the stat of the very file that was read."""
-        with open(self._at(path), "rb") as file:
+        with _opened(self._at(path)) as file:
             data, stat = file.read(), os.fstat(file.fileno())
         return data, FileStat(path, stat.st_size, stat.st_mtime_ns)
 
     def read_head(self, path: str, size_bytes: int) -> bytes:
         """Return at most the first `size_bytes`."""
-        with open(self._at(path), "rb") as file:
+        with _opened(self._at(path)) as file:
             return file.read(size_bytes)
 
     def write_atomic(self, path: str, data: bytes) -> None:
@@ -121,13 +121,18 @@ class LocalFolder:
         return True
 
     def list(self, prefix: str = "") -> Iterator[FileStat]:
-        """Yield all files below `prefix`; temporary files are passed over."""
+        """Yield all files below `prefix`; temporary files are passed over, and links that lead back up."""
         pending = [prefix.strip("/")]
+        seen: set[str] = set()
         while pending:
             folder = pending.pop()
+            true_path = os.path.realpath(self._at(folder))
+            if true_path in seen:
+                continue
+            seen.add(true_path)
             try:
                 entries = os.scandir(self._at(folder))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             with entries:
                 for entry in entries:
@@ -144,7 +149,7 @@ class LocalFolder:
         try:
             with os.scandir(self._at(prefix)) as entries:
                 return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ()
 
     def delete(self, paths: Iterable[str]) -> None:
@@ -216,7 +221,10 @@ class MemoryFolder:
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Set the file unless there is one."""
         with self._lock:
-            return self.files.setdefault(path, data) is data
+            if path in self.files:
+                return False
+            self.files[path] = bytes(data)
+            return True
 
     def list(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield all files below `prefix`."""
@@ -228,7 +236,7 @@ class MemoryFolder:
     def children(self, prefix: str = "") -> tuple[str, ...]:
         """Return the sorted names of the folders directly below `prefix`."""
         start = f"{prefix.strip('/')}/" if prefix else ""
-        rests = (path[len(start) :] for path in self.files if path.startswith(start))
+        rests = (path[len(start) :] for path in list(self.files) if path.startswith(start))
         return tuple(sorted({rest.split("/", 1)[0] for rest in rests if "/" in rest}))
 
     def delete(self, paths: Iterable[str]) -> None:
@@ -250,6 +258,14 @@ def user_temporary_file(suffix: str) -> Path:
     return Path(path)
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Open a file to be read; a path that leads through a file is a missing file, too."""
+    try:
+        return open(path, "rb")
+    except NotADirectoryError as err:
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path)) from err
+
+
 def _fsync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -269,7 +285,12 @@ def _make_folders(folder: Path) -> None:
 
 
 def _claim_without_links(target: Path, written: Path) -> bool:
-    """Put `written` at `target` on a file system without hard links: a claim made exclusively, then a rename."""
+    """Put `written` at `target` on a file system without hard links: a claim made exclusively, then a rename.
+
+    A claim whose owner died before the rename is taken over after ten seconds.
+    """
+    if target.exists():
+        return False
     claim = target.with_name(f"{target.name}.claim")
     try:
         os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -280,5 +301,6 @@ def _claim_without_links(target: Path, written: Path) -> bool:
         if target.exists():
             return False
     os.replace(written, target)
+    claim.unlink(missing_ok=True)
     _fsync_folder(target.parent)
     return True

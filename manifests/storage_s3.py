@@ -152,14 +152,13 @@ class S3Folder:
             self.write_atomic(mine, data)
         time.sleep(CLAIM_WAIT_S)
         standing = sorted(stat.path for stat in self.list(claims))
-        if not standing:
-            return False
         try:
-            self.write_atomic(path, self.read(standing[0]))
-        except FileNotFoundError:  # the winner is done, and has cleared the claims
-            return False
-        self.delete(standing)
-        return standing[0] == mine
+            if not self._exists(path):
+                self.write_atomic(path, self.read(standing[0]))
+        except (FileNotFoundError, IndexError):  # the winner is done meanwhile, and has cleared the claims
+            pass
+        self.delete([mine, *standing])
+        return self.read(path) == data
 
     def _exists(self, path: str) -> bool:
         return bool(self._fs.exists(self._full(path)))
@@ -170,5 +169,7 @@ def _plain(etag: str) -> str:
 
 
 def _is_precondition_failure(err: OSError) -> bool:
-    text = f"{err} {err.__cause__}"
-    return isinstance(err, FileExistsError) or "PreconditionFailed" in text or "412" in text or "pre-condition" in text
+    """Tell the answers 412 and 409 (a conditional PUT that raced) from all other failures."""
+    answer = getattr(err.__cause__, "response", {})
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return isinstance(err, FileExistsError) or status in (409, 412)

@@ -68,65 +68,68 @@ def write_frames(table: FrameTable, meta: Mapping[str, Any]) -> bytes:
         null = _null_mask(name, values)
         columns[name] = pa.array(values, type=_plain_type(FRAMES.field(name).type), mask=null)
     arrow = pa.table(columns).cast(FRAMES)
-    return _to_parquet(arrow, meta)
+    return _to_parquet("frames", arrow, meta)
 
 
 def read_frames(data: bytes, path: str) -> tuple[FrameTable, Meta]:
     """Return a subject's frames and the stored meta; raises SchemaUnknown for a file that is not one of ours."""
-    arrow, meta = _from_parquet(data, path, FRAMES)
+    arrow, meta = _from_parquet("frames", data, path, FRAMES)
     columns = {name: _column(arrow, name) for name in FRAMES.names[1:]}
     return FrameTable(subject=meta["subject"], **columns), meta
 
 
 def write_plates(plates: Iterable[Plate], meta: Mapping[str, Any]) -> bytes:
     """Return the plates of a subject as Parquet."""
-    return _to_parquet(pa.Table.from_pylist([asdict(plate) for plate in plates], schema=PLATES), meta)
+    return _to_parquet("plates", pa.Table.from_pylist([asdict(plate) for plate in plates], schema=PLATES), meta)
 
 
 def read_plates(data: bytes, path: str) -> dict[str, Plate]:
     """Return the plates of a subject by camera."""
-    arrow, _ = _from_parquet(data, path, PLATES)
-    return {row["camera"]: Plate(**row) for row in arrow.to_pylist()}
+    arrow, _ = _from_parquet("plates", data, path, PLATES)
+    return {row["camera"]: Plate(**row) for row in arrow.select(PLATES.names).to_pylist()}
 
 
 def write_rows(rows: Sequence[FrameRow], meta: Mapping[str, Any]) -> bytes:
     """Return the rows of a receipt as Parquet."""
-    return _to_parquet(pa.Table.from_pylist([asdict(row) for row in rows], schema=ROWS), meta)
+    return _to_parquet("rows", pa.Table.from_pylist([asdict(row) for row in rows], schema=ROWS), meta)
 
 
 def read_rows(data: bytes, path: str) -> tuple[list[FrameRow], Meta]:
     """Return the rows of a receipt, or of a compacted file, and its meta."""
-    arrow, meta = _from_parquet(data, path, ROWS)
+    arrow, meta = _from_parquet("rows", data, path, ROWS)
     return [FrameRow(**row) for row in arrow.select(ROWS.names).to_pylist()], meta
 
 
 def read_failed_counts(data: bytes, path: str) -> dict[str, int]:
     """Return shard_id -> number of rows that are not ok, reading two columns of a compacted file."""
-    arrow, _ = _from_parquet(data, path, ROWS, ["shard_id", "status"])
+    arrow, _ = _from_parquet("rows", data, path, ROWS, ["shard_id", "status"])
     counts: dict[str, int] = {}
     for shard_id, status in zip(arrow["shard_id"].to_pylist(), arrow["status"].to_pylist(), strict=True):
         counts[shard_id] = counts.get(shard_id, 0) + (status != "ok")
     return counts
 
 
-def _to_parquet(arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
-    stored = {b"cleanplate": json.dumps({"schema": SCHEMA_VERSION, **meta}, sort_keys=True).encode()}
+def _to_parquet(kind: str, arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
+    stored = {b"cleanplate": json.dumps({"schema": SCHEMA_VERSION, "table": kind, **meta}, sort_keys=True).encode()}
     sink = io.BytesIO()
-    pq.write_table(arrow.replace_schema_metadata(stored), sink, compression="zstd")
+    pq.write_table(arrow.replace_schema_metadata(stored), sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 
 def _from_parquet(
-    data: bytes, path: str, schema: pa.Schema, columns: Sequence[str] | None = None
+    kind: str, data: bytes, path: str, schema: pa.Schema, columns: Sequence[str] | None = None
 ) -> tuple[pa.Table, Meta]:
     """Parse one of our files; columns that an older version did not have are filled with nulls."""
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        meta = json.loads((file.schema_arrow.metadata or {})[b"cleanplate"])
+        file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+        meta: Meta = json.loads((file.schema_arrow.metadata or {})[b"cleanplate"])
+        if meta["table"] != kind:
+            raise ValueError(f"a table of {meta['table']}, not of {kind}")
         arrow = file.read(columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError, KeyError, ValueError) as err:
+        arrow.validate(full=True)
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as err:
         raise SchemaUnknown(
-            f"{path} is not a table of cleanplate's ({type(err).__name__}): it is damaged or foreign. "
+            f"{path} is not a table of {kind} of cleanplate's ({type(err).__name__}: {err}): it is damaged or foreign. "
             "Delete it; a manifest is made again from the capture, a receipt by matting its frames again."
         ) from err
     if meta["schema"] > SCHEMA_VERSION:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifests.errors import DeviceFault
 from manifests.recipe import Recipe
 from matting_tasks.frames import ReadFrame
 from matting_tasks.masks import finish_alpha, to_lowres, to_mask
@@ -82,6 +84,11 @@ def _matte_batch(
             measures |= zip(("error_mean", "error_p99"), error, strict=True)
         mask, lowres = to_mask(alpha).cpu().numpy(), to_lowres(alpha, recipe.lowres_px).cpu().numpy()
         numbers = {name: values.cpu().tolist() for name, values in measures.items()}
+    if any(math.isnan(share) for share in numbers["coverage"]):
+        raise DeviceFault(
+            f"the model gave alphas that are no numbers (NaN) at precision {recipe.numerics.precision}: "
+            "use --precision fp32, and check the weights"
+        )
     device_s = (time.perf_counter() - started) / len(batch)
     for place, frame in enumerate(batch):
         if frame.pixels is None:

@@ -1,4 +1,4 @@
-"""Decoding: the bytes of a picture to uint8 RGB, with every fault that OpenCV passes over found first."""
+"""Decoding: the bytes of a picture to uint8 RGB, its structure checked first: OpenCV fills a cut one with gray."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def decode_image(data: bytes) -> Picture:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error as err:
+        if err.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"no memory for a picture of {header.width}x{header.height} pixels") from err
         raise _undecodable(f"the {header.kind} file cannot be decoded: {err.err or err}") from err
     if pixels is None:
         raise _undecodable(f"the {header.kind} file cannot be decoded: its data are damaged")
@@ -135,7 +137,7 @@ def _walk_png(data: bytes) -> Header:
         kind = data[position + 4 : position + 8]
         if zlib.crc32(data[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise _undecodable(f"a damaged PNG: the checksum of chunk {kind!r} does not match")
-        if kind == b"IHDR":
+        if kind == b"IHDR" and length == 13:
             shape = struct.unpack_from(">IIBB", data, position + 8)
         if kind == b"IEND":
             complete = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 
 from manifests.records import Shard
@@ -19,7 +18,6 @@ class InProcessPool:
     def __init__(self, settings: WorkerSettings) -> None:
         """Set the worker up; raises what Worker raises."""
         self._worker = Worker(settings)
-        self._stopped = threading.Event()
         self.n_workers = 1
 
     def matte(self, shards: Iterable[Shard]) -> Iterator[Outcome]:

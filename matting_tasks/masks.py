@@ -19,7 +19,7 @@ _LAYOUTS = {"gha": (gha.mask_path, gha.lowres_path)}
 def finish_alpha(alpha: Tensor, visible: Tensor | None) -> Tensor:
     """Return alpha (T, H, W) in any float type as float32 in 0..1, 0 where `visible` (T, H, W) bool is False."""
     alpha = alpha.float().clamp(0, 1)
-    return alpha if visible is None else alpha * visible
+    return alpha if visible is None else torch.where(visible, alpha, 0.0)
 
 
 def to_mask(alpha: Tensor) -> Tensor:

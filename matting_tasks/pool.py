@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
 from collections import deque
@@ -284,6 +285,7 @@ def start_ray(address: str | None, n_cpus: int) -> None:
     """Join the cluster at `address`, or start one on this machine with so many CPUs and no dashboard."""
     if ray.is_initialized():
         return
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     quiet = {"logging_level": "ERROR", "log_to_driver": False, "ignore_reinit_error": True}
     try:
         if address is not None:
@@ -300,6 +302,8 @@ def start_ray(address: str | None, n_cpus: int) -> None:
     except (ConnectionError, RayError, ValueError, OSError, RuntimeError) as err:
         where = f"No Ray cluster answers at {address}" if address else "Ray could not be started on this machine"
         raise WorkersDied(f"{where}: {err}. Check the address, or run with --executor local.") from err
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in, which aborts the process
 
 
 def stop_ray() -> None:

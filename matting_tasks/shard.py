@@ -6,7 +6,8 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -51,16 +52,17 @@ def matte_shard(
     """
     started = time.perf_counter()
     station = station or Station()
-    n_ahead = 2 * station.n_threads + recipe.numerics.batch
     try:
         plate = plates.of(shard) if recipe.uses_plate else None
     except InputFault as fault:
-        matted: Iterable[Matted] = [Matted(ReadFrame(frame, fault=fault)) for frame in shard.frames]
+        rows = [write_masks(shard, out, recipe, Matted(ReadFrame(frame, fault=fault))) for frame in shard.frames]
     else:
         reader = FrameReader(shard, plates, _size(plate), recipe.visible)
-        read = map_ahead(reader, shard.frames, station.n_threads, n_ahead)
-        matted = _until(station.stop, matte_frames(read, model, plates, plate, recipe))
-    rows = list(map_ahead(partial(write_masks, shard, out, recipe), matted, station.n_threads, n_ahead))
+        n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch
+        with closing(map_ahead(reader, shard.frames, n_threads, n_ahead)) as read:
+            matted = _until(station.stop, matte_frames(read, model, plates, plate, recipe))
+            with closing(map_ahead(partial(write_masks, shard, out, recipe), matted, n_threads, n_ahead)) as written:
+                rows = list(written)
     station.commit(out, shard, rows, {"worker": station.name, "versions": dict(station.versions)})
     return _summary(shard, rows, time.perf_counter() - started, station)
 

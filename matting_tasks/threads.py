@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], n_threads: int, n_ahead: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield `function(item)` in the order of `items`, at most `n_ahead` of them under way on `n_threads` threads.
 
     `items` is pulled on the consumer's thread, only when a place is free: chains of generators stay bounded. An error
@@ -57,3 +57,4 @@ def _work(
             place.set_result(function(item))
         except BaseException as err:
             place.set_exception(err)
+        del task, item, place  # an error holds this frame by its traceback, and with it all that its frame holds

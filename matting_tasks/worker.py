@@ -122,19 +122,27 @@ def _explain(err: Exception, recipe: Recipe) -> tuple[str, str]:
         return "changed", f"{err} Run the same command again: it lists the capture first."
     if isinstance(err, InterruptedError):
         return "stopped", "stopped before it was done"
-    if isinstance(err, torch.OutOfMemoryError):
+    if _is_memory_shortage(err):
         batch = recipe.numerics.batch
-        return (
-            "memory",
-            f"the device has too little memory for batches of {batch}: try --batch-size {max(1, batch // 2)}",
-        )
-    if isinstance(err, RuntimeError) and "CUDA error" in str(err):
-        return "device", f"the GPU failed: {err}"
+        fewer = f"--batch-size {batch // 2}" if batch > 1 else "fewer --workers or --io-threads"
+        return "memory", f"too little memory for batches of {batch} frames: try {fewer} ({_first_line(err)})"
+    if isinstance(err, RuntimeError) and any(sign in str(err) for sign in ("CUDA error", "cuDNN error", "CUBLAS_")):
+        return "device", f"the GPU failed, and its worker is replaced: {err}"
     if isinstance(err, OSError):
         if err.errno in (errno.ENOSPC, errno.EDQUOT):
             return "full", f"the store is full: {err}. Make room and run the same command again."
-        return "store", f"the store failed: {err}"
+        return "store", f"the store failed: {err}. Check it, and run the same command again."
     return "fault", str(err) if isinstance(err, CleanplateError) else f"{type(err).__name__}: {err}"
+
+
+def _is_memory_shortage(err: Exception) -> bool:
+    if isinstance(err, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(err, RuntimeError) and "allocate memory" in str(err)
+
+
+def _first_line(err: Exception) -> str:
+    return str(err).strip().partition("\n")[0][:200]
 
 
 def _name() -> str:

@@ -27,9 +27,10 @@ RIG_CAMERAS = (
 )
 """The serials of the NeRSemble rig; 222200037 is the front camera."""
 
-_FRAME = re.compile(r"images/(\d+)/(image|visible|mask|mask_lowres)_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
+_FRAME = re.compile(r"images/(\d+)/(image|visible|mask)_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
 _PLATE = re.compile(r"background/image_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
 _LOWRES = "lowres_"
+LAST_FRAME = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,12 @@ def parse(path: str) -> Found | None:
     """
     matched = _FRAME.fullmatch(path)
     if matched is not None:
-        number, kind, camera, _ = matched.groups()
-        if kind in ("image", "visible") and camera.startswith(_LOWRES):
+        number, kind, camera = int(matched[1]), matched[2].lower(), matched[3]
+        is_lowres = camera.lower().startswith(_LOWRES)
+        if number > LAST_FRAME or (is_lowres and kind != "mask"):
             return None
-        role = {"image": "frame", "visible": "visible"}.get(kind.lower(), "mask")
-        return Found(role, camera, int(number))
+        role = {"image": "frame", "visible": "visible", "mask": "mask"}[kind]
+        return Found(role, camera[len(_LOWRES) :] if is_lowres else camera, number)
     matched = _PLATE.fullmatch(path)
     return None if matched is None else Found("plate", matched.group(1), -1)
 

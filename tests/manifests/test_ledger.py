@@ -265,9 +265,6 @@ def test_what_was_committed_stays_committed_whatever_is_done_in_any_order(
         assert len({(row.camera, row.frame) for row in rows}) == len(rows)
 
 
-@pytest.mark.xfail(
-    strict=False, raises=AssertionError, reason="the race of the test below, met by chance: most runs, not all"
-)
 def test_reader_never_misses_a_receipt_when_another_run_commits_and_compacts(
     table: FrameTable, plan: list[PlannedShard], commit_all: CommitAll, tmp_path: Path
 ) -> None:
@@ -298,10 +295,6 @@ def test_reader_never_misses_a_receipt_when_another_run_commits_and_compacts(
     assert missed == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a receipt deleted between its listing and its stat is passed over, the joined file not seen yet",
-)
 def test_reader_never_misses_a_receipt_when_compaction_falls_into_its_listing_of_a_disk(
     table: FrameTable, plan: list[PlannedShard], commit_all: CommitAll, tmp_path: Path
 ) -> None:
@@ -377,9 +370,6 @@ def test_every_commit_that_was_said_stands_when_the_worker_is_killed(tmp_path: P
         assert {row.shard_id for row in read_receipts(LocalFolder(tmp_path), "031")} == committed
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a listing in pages sees neither the single receipts nor the file that joins them"
-)
 def test_reader_never_misses_a_receipt_when_compaction_falls_between_two_pages_of_its_listing(
     table: FrameTable, plan: list[PlannedShard], commit_all: CommitAll
 ) -> None:
@@ -391,9 +381,6 @@ def test_reader_never_misses_a_receipt_when_compaction_falls_between_two_pages_o
         assert set(read_ledger(out, "031").failed) == _ids(plan[:n_shards])
 
 
-@pytest.mark.xfail(
-    strict=True, raises=FileNotFoundError, reason="rows are not looked for again when their files were joined"
-)
 def test_rows_are_read_when_compaction_falls_between_the_listing_and_the_reading(
     table: FrameTable, plan: list[PlannedShard], commit_all: CommitAll
 ) -> None:

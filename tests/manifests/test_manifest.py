@@ -96,7 +96,6 @@ def test_listed_subjects_are_those_written_whatever_their_names(
         assert read.subject == subject
 
 
-@pytest.mark.xfail(strict=True, reason="the plates of 031 and the frames of 031.plates have one path")
 def test_manifests_are_apart_when_a_subject_is_named_like_the_plates_of_another(make_capture: Captures) -> None:
     out, capture = MemoryFolder(), make_capture(["031", "031.plates"])
     for subject in ("031", "031.plates"):
@@ -193,7 +192,6 @@ def test_no_fault_is_said_of_a_camera_without_frames(make_capture: Captures) -> 
     assert missing_plates(replace(manifest, plates={**manifest.plates, "B": replace(PLATE, status="missing")})) == {}
 
 
-@pytest.mark.xfail(strict=True, reason="any of the frames' sizes is said, that of the plate included")
 def test_plate_fault_says_the_size_that_differs_when_some_frames_fit(make_capture: Captures) -> None:
     manifest = _scanned(make_capture(cameras="A"))
     for width in range(30, 60):

@@ -326,11 +326,6 @@ def test_object_is_read_by_a_client_on_a_slow_way(rclone_s3: Server) -> None:
         assert _paths(slow) == ["a", "known"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a claim is made on the word of a look that may be older than the whole of another put",
-)
 def test_object_is_not_written_twice_when_a_claimant_was_slow_to_learn_that_there_is_none(rclone_s3: Server) -> None:
     asked, done = threading.Event(), threading.Event()
 
@@ -353,11 +348,6 @@ def test_object_is_not_written_twice_when_a_claimant_was_slow_to_learn_that_ther
         assert straight.read("a") == b"straight"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the loser writes for the winner and clears the claims; the winner finds none, and takes it for a defeat",
-)
 def test_one_wins_when_the_claim_of_the_first_was_slow_to_be_answered(rclone_s3: Server) -> None:
     claimed, done = threading.Event(), threading.Event()
 

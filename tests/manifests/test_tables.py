@@ -147,7 +147,6 @@ def test_rows_and_frames_are_read_when_a_file_has_a_column_more(make_table: Tabl
     _assert_same(tables.read_frames(_rewritten(tables.write_frames(table, META), _with_later_column), "f")[0], table)
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="only plates do not pass over columns that they do not know")
 def test_plates_are_read_when_a_file_has_a_column_more() -> None:
     plate = Plate("031", "A", "a.jpg", "7-1", "ok", 7, 10, 20)
     assert tables.read_plates(_rewritten(tables.write_plates([plate], META), _with_later_column), "f") == {"A": plate}
@@ -201,9 +200,6 @@ def test_file_is_refused_by_its_name_when_it_is_foreign(kind: str, foreign: str)
         READERS[kind](_foreign()[foreign], "some/file.parquet")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=(KeyError, TypeError, pytest.fail.Exception), reason="one record's table is taken for another's"
-)
 @pytest.mark.parametrize(
     ("kind", "other"), [("frames", "rows"), ("rows", "frames"), ("plates", "rows"), ("counts", "frames")]
 )

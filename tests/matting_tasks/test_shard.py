@@ -375,7 +375,6 @@ def test_an_error_of_the_model_leaves_the_shard_uncommitted() -> None:
     assert out.files == {}
 
 
-@pytest.mark.xfail(strict=True, reason="alpha that is not a number becomes a black mask with status ok")
 def test_a_frame_is_not_ok_when_its_alpha_is_not_a_number() -> None:
     class Overflowing(RedModel):
         def matte(self, frames: Tensor, plates: Tensor | None, state: object = None) -> Matte:
@@ -431,7 +430,6 @@ def test_no_thread_is_left_when_a_shard_is_done() -> None:
     assert not left
 
 
-@pytest.mark.xfail(strict=True, reason="the threads that read stay until the garbage collector comes by")
 def test_no_thread_is_left_when_a_mask_cannot_be_written() -> None:
     script = (
         "import errno, gc, threading, time\n"

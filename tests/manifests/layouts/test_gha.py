@@ -50,7 +50,6 @@ def test_parse_gives_none_when_a_path_is_something_else(path: str) -> None:
     assert gha.parse(path) is None
 
 
-@pytest.mark.xfail(strict=True, reason="the check for lowres_ is case sensitive, the pattern is not")
 def test_parse_gives_none_when_another_size_of_a_frame_is_in_capitals() -> None:
     assert gha.parse("images/0012/IMAGE_LOWRES_222200037.JPG") is None
 
@@ -71,7 +70,6 @@ def test_mask_paths_lie_where_the_upstream_project_looks_for_them() -> None:
     assert gha.lowres_path("031", 7, "222200037") == "031/images/0007/mask_lowres_222200037.jpg"
 
 
-@pytest.mark.xfail(strict=True, reason="the pattern takes lowres_ for a part of the camera's name")
 def test_parse_names_the_camera_when_a_mask_is_lowres() -> None:
     assert gha.parse("images/0012/mask_lowres_222200037.jpg") == gha.Found("mask", "222200037", 12)
 
