@@ -27,7 +27,6 @@ QUIET_ENGINES = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     "PREFECT_CLI_COLORS": "false",
     "DO_NOT_TRACK": "1",
     "OMP_WAIT_POLICY": "passive",  # threads of two workers that wait actively on the same cores halve the speed
@@ -133,12 +132,14 @@ def _warnings_to(watcher: Watcher) -> Iterator[None]:
 def _in_flow(watcher: Watcher, start: Callable[[], object]) -> Summary:
     """Run a flow in this process with a watcher of ours, and return what it summed up."""
     from flows.prefect_flows import CALLER, Caller
+    from flows.server import prefect_server
 
     caller = Caller(watcher)
     token = CALLER.set(caller)
     try:
-        watcher.say("Starting the Prefect flow" + ("" if os.environ.get("PREFECT_API_URL") else " (embedded server)"))
-        state = start()
+        watcher.say("Starting the Prefect flow")
+        with prefect_server():
+            state = start()
     finally:
         CALLER.reset(token)
     if caller.summary is None:
