@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from flows.engines import prepare_engines
 from flows.resolve import (
     Machine,
     WeightsFile,
@@ -210,6 +211,7 @@ def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[list[str] | None
     if settings.executor == "local":
         yield None
         return
+    prepare_engines()
     from matting_tasks.pool import cluster_gpus, start_ray, stop_ray
 
     try:

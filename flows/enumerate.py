@@ -104,7 +104,7 @@ def enumerate_subject(
 def tell(enumerated: Sequence[Enumerated], say: Callable[[str], None], warn: Callable[[str], None]) -> None:
     """Say what a listing found, and warn of missing plates and of frames that only some cameras have."""
     changes = sum((one.changes for one in enumerated), Changes())
-    text = f"Manifest: {len(enumerated):,} subjects, {sum(one.n_frames for one in enumerated):,} frames"
+    text = f"Manifest: {count(len(enumerated), 'subject')}, {count(sum(one.n_frames for one in enumerated), 'frame')}"
     if changes:
         text += f" ({changes.added:,} files added, {changes.changed:,} changed, {changes.vanished:,} vanished)"
     say(text)
@@ -113,6 +113,11 @@ def tell(enumerated: Sequence[Enumerated], say: Callable[[str], None], warn: Cal
         warn(trouble)
     if len(troubles) > MOST_TROUBLES:
         warn(f"... and {len(troubles) - MOST_TROUBLES:,} more like these: cleanplate manifest lists them all.")
+
+
+def count(number: int, word: str) -> str:
+    """Return a number with its word, in the plural but for one."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -44,10 +44,11 @@ def run_demo(out: Path, n_cameras: int, n_frames: int, size_px: int) -> int:
     if not marker.is_file() or marker.read_text() != wanted:
         _make(capture, settings, console)
         marker.write_text(wanted)
+    pictures = f"1 subject, {n_cameras} cameras, {n_frames} frames each of {size_px}x{size_px} pixels"
+    console.print(f"A synthetic capture: {pictures}.", highlight=False)
     console.print(
-        f"A synthetic capture: 1 subject, {n_cameras} cameras, {n_frames} frames each of {size_px}x{size_px} pixels.\n"
-        f"Matting it by the main job, a Prefect flow on Ray, with the classical model {DEMO_MODEL}: it needs no "
-        "weights,\nand is a baseline, not what a trained network gives.",
+        f"Matting it by the main job with the classical model {DEMO_MODEL}: it needs no weights, and is a baseline, "
+        "not what a trained network gives.",
         highlight=False,
     )
     code = run_matte(str(capture), str(mattes), MatteSettings(model=DEMO_MODEL), "text", False)

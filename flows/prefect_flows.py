@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.enumerate import enumerate_capture
+from flows.enumerate import count, enumerate_capture
 from flows.matte import Summary, matte
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
@@ -62,7 +62,7 @@ def enumerate_captures(capture: str, out: str, settings: EnumerateSettings | Non
     source, target = open_folder(capture, settings.storage_option), open_folder(out, settings.storage_option)
     found = list(enumerate_capture(source, target, settings.subjects, settings.fingerprint))
     n_frames = sum(one.n_frames for one in found)
-    return Completed(message=f"{len(found)} subjects, {n_frames} frames")
+    return Completed(message=f"{count(len(found), 'subject')}, {count(n_frames, 'frame')}")
 
 
 @flow(name="matte-captures", task_runner=RUNNER, validate_parameters=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import shlex
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from rich.console import Console
 
 from flows.books import OUR_LOGGERS
+from flows.engines import prepare_engines
 from flows.enumerate import enumerate_capture, tell
 from flows.matte import Summary, matte
 from flows.reprocess import reprocess
@@ -22,19 +21,6 @@ from flows.show import show_plan, show_summary
 from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
 from manifests.errors import Fault
 from manifests.storage import open_folder
-
-QUIET_ENGINES = {
-    "PREFECT_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_CLI_COLORS": "false",
-    "DO_NOT_TRACK": "1",
-    "OMP_WAIT_POLICY": "passive",  # threads of two workers that wait actively on the same cores halve the speed
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "1",
-}
-"""Set where the user has not said otherwise: start-up chatter stays out of the way, nothing phones home."""
 
 
 def run_matte(capture: str, out: str, settings: MatteSettings, mode: str, dry_run: bool) -> int:
@@ -78,19 +64,9 @@ def run_enumerate(capture: str, out: str, settings: EnumerateSettings) -> int:
     return 0
 
 
-def quiet_engines() -> None:
-    """Keep the start-up chatter of Prefect and Ray off the screen, where the user has not asked for it."""
-    for name, value in QUIET_ENGINES.items():
-        os.environ.setdefault(name, value)
-    warnings.filterwarnings("ignore", module="ray|prefect")
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
-    logging.getLogger("py.warnings").propagate = False
-
-
 def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int:
     console = Console(file=sys.stdout)
-    quiet_engines()
+    prepare_engines()
     watcher = make_watcher(mode, console, sys.stdout)
     with watcher, _warnings_to(watcher), redirect_stdout(_EngineTalk()):
         summary = run(watcher)

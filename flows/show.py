@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.enumerate import count
 from flows.matte import Summary
 from manifests.plan import CameraStatus
 
@@ -35,8 +36,8 @@ def show_plan(console: Console, summary: Summary) -> None:
     n_shards = sum(sum(todo.n_shards.values()) for todo in summary.todo)
     done = sum(todo.n_done for todo in summary.todo)
     console.print(
-        f"To do: {_count(n_shards, 'shard')}, {_count(n_frames, 'frame')}, about {n_bytes / 1e6:.1f} MB; "
-        f"done already: {_count(done, 'frame')}.",
+        f"To do: {count(n_shards, 'shard')}, {count(n_frames, 'frame')}, about {n_bytes / 1e6:.1f} MB; "
+        f"done already: {count(done, 'frame')}.",
         highlight=False,
     )
 
@@ -49,7 +50,7 @@ def show_summary(console: Console, summary: Summary, resume: str) -> None:
     else:
         rate = summary.n_written / summary.seconds if summary.seconds else 0.0
         console.print(
-            f"{_count(summary.n_written, 'frame')} matted in {summary.seconds:.1f} s ({rate:.1f} frames/s), "
+            f"{count(summary.n_written, 'frame')} matted in {summary.seconds:.1f} s ({rate:.1f} frames/s), "
             f"{summary.n_bytes / 1e6:.1f} MB written.",
             highlight=False,
         )
@@ -91,12 +92,12 @@ def show_reasons(console: Console, summary: Summary, resume: str) -> None:
     n_pending = sum(camera.n_pending for camera in summary.cameras)
     if n_failed:
         console.print(
-            f"{_count(n_failed, 'frame')} could not be matted. Mend the files and run the same command again: "
+            f"{count(n_failed, 'frame')} could not be matted. Mend the files and run the same command again: "
             "changed files are matted again by themselves. After a crash add --retry-failed.",
             highlight=False,
         )
     if n_pending:
-        console.print(f"{_count(n_pending, 'frame')} still pending. Go on with: {resume}", highlight=False)
+        console.print(f"{count(n_pending, 'frame')} still pending. Go on with: {resume}", highlight=False)
 
 
 def _by_subject(cameras: Sequence[CameraStatus]) -> list[CameraStatus]:
@@ -116,10 +117,6 @@ def _by_subject(cameras: Sequence[CameraStatus]) -> list[CameraStatus]:
             failed,
         )
     return list(sums.values())
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _warn(console: Console, text: str) -> None:

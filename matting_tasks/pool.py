@@ -301,7 +301,8 @@ def start_ray(address: str | None, n_cpus: int) -> None:
             )
     except (ConnectionError, RayError, ValueError, OSError, RuntimeError) as err:
         where = f"No Ray cluster answers at {address}" if address else "Ray could not be started on this machine"
-        raise WorkersDied(f"{where}: {err}. Check the address, or run with --executor local.") from err
+        advice = "Check the address and the token (RAY_AUTH_TOKEN, or ~/.ray/auth_token)" if address else "See above"
+        raise WorkersDied(f"{where}: {err}. {advice}, or run with --executor local.") from err
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in, which aborts the process
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from captures import make_tiny, masks_below
+from reference_weights import write_reference_checkpoint
 
 from manifests.decisions import Selection
 from manifests.plan import camera_statuses, read_plan
@@ -99,3 +100,32 @@ def test_killed_runs_in_process_end_in_the_same_masks(tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_killed_runs_on_ray_and_prefect_end_in_the_same_masks(tmp_path: Path) -> None:
     kill_at_random_moments(tmp_path, ["--workers", "2"], n_kills=10, seed=2)
+
+
+def test_a_replacement_killed_midway_ends_in_the_masks_of_the_new_recipe(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture", n_cameras=3, n_frames=130)
+    weights = write_reference_checkpoint("mattingbase-mobilenetv2", tmp_path / "weights.pth")
+    old = ["--model", "plate-difference"]
+    new = ["--model", "mattingbase-mobilenetv2", "--weights", str(weights)]
+    common = ["matte", str(capture), "--quiet", "--executor", "local"]
+    run_to_the_end([*common, *new, "--out", str(tmp_path / "wanted")], tmp_path / "home")
+    run_to_the_end([*common, *old, "--out", str(tmp_path / "out")], tmp_path / "home")
+    wanted, before = masks_below(tmp_path / "wanted"), masks_below(tmp_path / "out")
+    assert all(wanted[path] != before[path] for path in wanted)
+    replace = [*common, *new, "--replace", "--out", str(tmp_path / "out")]
+    n_interrupted = 0
+    for part in (0.1, 0.6):
+        process = start(replace, tmp_path / "home")
+        while process.poll() is None and n_replaced(tmp_path / "out", before) < part * len(wanted):
+            time.sleep(0.05)
+        if process.poll() is None:
+            kill_tree(process)
+            n_interrupted += 1
+    assert n_interrupted
+    run_to_the_end(replace, tmp_path / "home")
+    assert masks_below(tmp_path / "out") == wanted
+    assert [path.name for path in (tmp_path / "out/_cleanplate/decisions").iterdir()] == ["1.json"]
+
+
+def n_replaced(out: Path, before: dict[str, bytes]) -> int:
+    return sum(data != before.get(path) for path, data in masks_below(out).items())

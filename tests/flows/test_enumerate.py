@@ -112,7 +112,7 @@ def test_telling_names_cameras_with_holes_and_without_plates(tmp_path: Path) -> 
     said: list[str] = []
     warned: list[str] = []
     tell(found, said.append, warned.append)
-    assert "1 subjects, 9 frames" in said[0]
+    assert "1 subject, 9 frames" in said[0]
     assert warned == [
         "subject 031, camera cam1: plate missing",
         "subject 031, camera cam0: lacks frames that other cameras have (3): 1-2, 4",

@@ -14,13 +14,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300), pytest.mark.filterwarni
 
 @pytest.fixture(scope="module", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    from flows.running import quiet_engines
+    from flows.engines import prepare_engines
 
     home = tmp_path_factory.mktemp("prefect")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(home))
         patch.delenv("PREFECT_API_URL", raising=False)
-        quiet_engines()
+        prepare_engines()
         from prefect.testing.utilities import prefect_test_harness
 
         with prefect_test_harness(server_startup_timeout=120):
@@ -68,7 +68,7 @@ def test_flows_take_plain_parameters_as_a_deployment_gives_them(tmp_path: Path) 
 
     capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
     settings = {"model": "plate-difference", "executor": "local"}
-    assert enumerate_captures(str(capture), str(out), return_state=True).message == "1 subjects, 6 frames"
+    assert enumerate_captures(str(capture), str(out), return_state=True).message == "1 subject, 6 frames"
     state = matte_captures(str(capture), str(out), settings, return_state=True)  # type: ignore[arg-type]
     assert state.is_completed() and state.message.startswith("6 frames matted")
     again = {"executor": "local", "cameras": ["cam1"]}

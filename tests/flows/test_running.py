@@ -1,14 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-import pytest
 from captures import make_tiny
 from command_line import cleanplate, matte
-
-from flows.running import quiet_engines
 
 
 def test_json_lines_are_all_that_is_printed(tmp_path: Path) -> None:
@@ -29,10 +25,3 @@ def test_enumerate_says_what_it_found(tmp_path: Path) -> None:
     ended = cleanplate("enumerate", capture, "--out", tmp_path / "out")
     assert ended.code == 0 and "2 subjects, 12 frames" in ended.out and "camera cam0: plate missing" in ended.out
     assert not (tmp_path / "out/_cleanplate/root.json").exists()
-
-
-def test_what_the_user_says_to_the_engines_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
-    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
-    quiet_engines()
-    assert os.environ["PREFECT_LOGGING_LEVEL"] == "DEBUG" and os.environ["DO_NOT_TRACK"] == "1"
