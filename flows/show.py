@@ -105,8 +105,8 @@ def _by_subject(cameras: Sequence[CameraStatus]) -> list[CameraStatus]:
     for camera in cameras:
         last = sums.get(camera.subject, CameraStatus(camera.subject, "", "all", 0, 0, 0))
         failed = dict(last.failed)
-        for status, count in camera.failed.items():
-            failed[status] = failed.get(status, 0) + count
+        for status, number in camera.failed.items():
+            failed[status] = failed.get(status, 0) + number
         sums[camera.subject] = CameraStatus(
             camera.subject,
             "",
