@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,13 +24,11 @@ from manifests.decisions import Decision, Selection, append_decision, read_decis
 from manifests.errors import RecipeDiffers
 from manifests.ledger import read_ledger
 from manifests.manifest import listed_subjects
-from manifests.plan import failed_frames, read_plan
+from manifests.plan import SubjectPlan, failed_frames, read_plan
 from manifests.recipe import Recipe
 from manifests.records import Shard, ShardFailure, ShardSummary
 from manifests.root import Root, claim_root, read_root
-from manifests.storage import Folder, user_temporary_file
-
-OUR_LOGGERS = ("cleanplate", "flows", "matting_tasks", "manifests")
+from manifests.storage import Folder
 
 
 class Pool(Protocol):
@@ -80,6 +76,10 @@ class Books:
             written = (*written, made)
         return replace(self, decisions=written, proposed=())
 
+    def plan(self, subject: str) -> SubjectPlan | None:
+        """Return the plan of a subject for the selection, or None where it has no manifest."""
+        return read_plan(self.out, subject, self.decisions, self.selection, self.root.grid)
+
     def propose(self, selection: Selection, recipe: Recipe, reason: str) -> Books:
         """Return the books with one more decision."""
         decision = Decision(self.decisions[-1].number + 1, selection, recipe, reason)
@@ -102,33 +102,12 @@ class Books:
             from matting_tasks.in_process import InProcessPool
 
             return InProcessPool(settings)
-        from matting_tasks.pool import RayPool, start_ray
+        from matting_tasks.cluster import start_ray
+        from matting_tasks.pool import RayPool
 
         start_ray(self.settings.ray_address, max(self.machine.n_cores, self.settings.workers or 1))
         force = self.workforce
         return RayPool(settings, force.n_workers, force.n_cpus, force.n_gpus)
-
-    @contextmanager
-    def logging_to(self, path: str) -> Iterator[None]:
-        """Write this process's log, one JSON object a line, to a file of the output root."""
-        target = self.out.local_path(path)
-        file = target or user_temporary_file(".log")
-        handler = logging.FileHandler(file, encoding="utf-8")
-        handler.setFormatter(_JsonFormatter())
-        handler.setLevel(logging.INFO)
-        ours = [logging.getLogger(name) for name in OUR_LOGGERS]
-        for logger in ours:
-            logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            for logger in ours:
-                logger.removeHandler(handler)
-            handler.close()
-            if target is None:
-                self.out.write_atomic(path, file.read_bytes())
-                file.unlink()
 
 
 @contextmanager
@@ -212,7 +191,7 @@ def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[list[str] | None
         yield None
         return
     prepare_engines()
-    from matting_tasks.pool import cluster_gpus, start_ray, stop_ray
+    from matting_tasks.cluster import cluster_gpus, start_ray, stop_ray
 
     try:
         if settings.ray_address is None:
@@ -223,14 +202,3 @@ def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[list[str] | None
             yield cluster_gpus()
     finally:
         stop_ray()
-
-
-class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
-        line["text"] = record.getMessage()
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
-import importlib.metadata
-import platform
-import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from flows.books import Books, Pool, open_books, retry_failed
 from flows.enumerate import enumerate_capture, tell
+from flows.guards import check_foreign, check_room
+from flows.record import recorded
 from flows.resolve import Workforce, resolve_weights
 from flows.settings import MatteSettings
+from flows.summary import Summary, Todo
 from flows.watch import Watcher
-from manifests.errors import Fault, ForeignMasks, NoRoom, NothingSelected, StoreFault, WeightsRefused
+from manifests.errors import Fault, NoRoom, NothingSelected, WeightsRefused
 from manifests.failures import clear_failures, write_failure
 from manifests.ledger import compact
 from manifests.manifest import listed_subjects
-from manifests.plan import CameraStatus, SubjectPlan, camera_statuses, mask_paths_of, read_plan
+from manifests.plan import CameraStatus, camera_statuses
 from manifests.recipe import Recipe
-from manifests.records import ShardFailure, ShardSummary
-from manifests.runs import log_path, new_run_id, started_subjects, write_run
+from manifests.records import ShardSummary
 from manifests.storage import Folder, open_folder
 
 BYTES_PER_PIXEL = 0.07
@@ -33,48 +27,7 @@ BYTES_PER_PIXEL = 0.07
 BYTES_PER_FRAME = 20_000
 MAX_FAILURES_IN_A_ROW = 20
 
-Outcome = ShardSummary | ShardFailure
-"""What a pool answers for a shard."""
 EachSubject = Callable[[Sequence[str], Callable[[str], None]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Todo:
-    """What is to do for one subject: pending shards and frames by recipe, and the bytes that they will write."""
-
-    subject: str
-    n_shards: dict[Recipe, int]
-    n_frames: int
-    n_bytes: int
-    n_done: int
-
-
-@dataclass(slots=True)
-class Summary:
-    """How a run ended, for the selection that it was about."""
-
-    out_url: str
-    n_written: int = 0
-    n_bytes: int = 0
-    seconds: float = 0.0
-    todo: list[Todo] = field(default_factory=list)
-    cameras: list[CameraStatus] = field(default_factory=list)
-    failures: list[ShardFailure] = field(default_factory=list)
-    run_id: str | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, shard: ShardSummary) -> None:
-        """Count a committed shard; subjects may be worked on at once."""
-        with self.lock:
-            self.n_written += shard.by_status.get("ok", 0)
-            self.n_bytes += shard.bytes_written
-
-    @property
-    def exit_code(self) -> int:
-        """Return 1 if selected frames are still pending, 3 if some are not ok, else 0."""
-        if self.failures or any(camera.n_pending for camera in self.cameras):
-            return 1
-        return 3 if any(camera.n_failed for camera in self.cameras) else 0
 
 
 def matte(
@@ -113,10 +66,10 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
     if dry_run:
         return summary
     if busy:
-        _check_foreign(books, [todo.subject for todo in busy])
+        check_foreign(books, [todo.subject for todo in busy])
         check_room(books.out, sum(todo.n_bytes for todo in busy))
         books = books.claim()
-        with _recorded(books, [todo.subject for todo in busy], summary):
+        with recorded(books, [todo.subject for todo in busy], summary):
             _matte_pending(books, busy, summary, watcher, each_subject)
     summary.cameras = [status for subject in subjects for status in _finish_subject(books, subject)]
     summary.seconds = time.monotonic() - started
@@ -139,12 +92,8 @@ def _subjects(books: Books) -> list[str]:
     return [subject for subject in listed if books.selection.has_subject(subject)]
 
 
-def _plan(books: Books, subject: str) -> SubjectPlan | None:
-    return read_plan(books.out, subject, books.decisions, books.selection, books.root.grid)
-
-
 def _todo(books: Books, subject: str) -> Todo | None:
-    plan = _plan(books, subject)
+    plan = books.plan(subject)
     if plan is None:
         return None
     pending = plan.pending
@@ -177,7 +126,7 @@ def _matte_pending(
 
 def _matte_subject(books: Books, subject: str, recipe: Recipe, pool: Pool, summary: Summary, watcher: Watcher) -> None:
     """Matte the pending shards of one subject and recipe, and keep account of what fails."""
-    plan = _plan(books, subject)
+    plan = books.plan(subject)
     if plan is None:
         return
     rule = plan.manifest.fingerprint_rule
@@ -200,7 +149,7 @@ def _matte_subject(books: Books, subject: str, recipe: Recipe, pool: Pool, summa
 
 def _finish_subject(books: Books, subject: str) -> list[CameraStatus]:
     """Count a subject's frames and, once it is complete, join its receipts."""
-    plan = _plan(books, subject)
+    plan = books.plan(subject)
     if plan is None:
         return []
     statuses = camera_statuses(books.out, plan)
@@ -208,44 +157,6 @@ def _finish_subject(books: Books, subject: str) -> list[CameraStatus]:
         clear_failures(books.out, subject, plan.ledger.failed)
         compact(books.out, subject, plan.planned)
     return statuses
-
-
-def _check_foreign(books: Books, subjects: Sequence[str]) -> None:
-    """Refuse to write over masks that no run of cleanplate announced; `--replace` accepts them."""
-    if books.settings.replace:
-        return
-    ours = started_subjects(books.out)
-    n_foreign, first = 0, ""
-    for subject in subjects:
-        plan = None if subject in ours else _plan(books, subject)
-        if plan is None or plan.ledger.failed:
-            continue
-        wanted = set(mask_paths_of(plan, plan.pending))
-        foreign = sorted(stat.path for stat in books.out.list(subject) if stat.path in wanted)
-        n_foreign, first = n_foreign + len(foreign), first or (foreign[0] if foreign else "")
-    if n_foreign:
-        raise ForeignMasks(
-            f"{n_foreign} masks lie already where this run would write, made by something else than cleanplate "
-            f"(the first: {books.out.url}/{first}). To write over them add --replace; to keep them name another --out."
-        )
-
-
-def check_room(out: Folder, n_bytes: int) -> None:
-    """Raise StoreFault for a root that cannot be written and NoRoom for one with too little room, before any work."""
-    probe = f"_cleanplate/writable-{uuid.uuid4().hex}"
-    try:
-        out.write_atomic(probe, b"")
-        out.delete([probe])
-    except OSError as err:
-        raise StoreFault(
-            f"{out.url} cannot be written ({err}). Check that it exists, its permissions and credentials."
-        ) from err
-    free = out.free_bytes()
-    if free is not None and free < n_bytes:
-        raise NoRoom(
-            f"{out.url} has {free / 1e9:.1f} GB left and this run needs about {n_bytes / 1e9:.1f} GB. "
-            "Make room, name another --out, or matte fewer --subjects at once."
-        )
 
 
 def _weights_for(books: Books, recipe: Recipe, watcher: Watcher) -> str | None:
@@ -267,52 +178,6 @@ def _announce(recipe: Recipe, workforce: Workforce) -> str:
     numerics = recipe.numerics
     workers = "1 worker" if workforce.n_workers == 1 else f"{workforce.n_workers} workers"
     return f"Matting with {recipe.model} on {numerics.device_class}, {numerics.precision}, {workers}"
-
-
-@contextmanager
-def _recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[None]:
-    """Keep the record and the log of a run: who, what, when, with which versions, and how it ended."""
-    summary.run_id = new_run_id()
-    record = {
-        "state": "running",
-        "started": _now(),
-        "user": _user(),
-        "host": platform.node(),
-        "version": importlib.metadata.version("cleanplate"),
-        "capture": books.capture_url,
-        "selection": str(books.selection),
-        "recipe_id": books.recipe.recipe_id,
-        "subjects": subjects,
-        "settings": books.settings.model_dump(exclude={"storage_option"}),
-        "log": log_path(summary.run_id),
-    }
-    write_run(books.out, summary.run_id, record)
-    with books.logging_to(log_path(summary.run_id)):
-        try:
-            yield
-        finally:
-            ended = {"state": _state(sys.exception()), "ended": _now()}
-            counts = {"n_written": summary.n_written, "n_bytes": summary.n_bytes}
-            failures = [failure.shard_id for failure in summary.failures]
-            write_run(books.out, summary.run_id, record | ended | counts | {"failed_shards": failures})
-
-
-def _state(error: BaseException | None) -> str:
-    """Say how a run ended: an error of any kind failed it, a signal or a closed pool interrupted it."""
-    if error is None:
-        return "finished"
-    return "failed" if isinstance(error, Exception) and not isinstance(error, InterruptedError) else "interrupted"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def in_turn(subjects: Sequence[str], work_on: Callable[[str], None]) -> None:

@@ -15,9 +15,10 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.enumerate import count, enumerate_capture
-from flows.matte import Summary, matte
+from flows.matte import matte
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
+from flows.summary import Summary
 from flows.watch import QuietWatcher, Watcher
 from manifests.storage import open_folder
 

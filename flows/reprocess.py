@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from flows.books import Books, open_books
-from flows.matte import EachSubject, Summary, in_turn, list_capture, work
+from flows.matte import EachSubject, in_turn, list_capture, work
 from flows.settings import MatteSettings
+from flows.summary import Summary
 from flows.watch import Watcher
 from manifests.decisions import read_decisions
 from manifests.errors import NothingSelected, UsageError

@@ -11,13 +11,14 @@ from contextlib import contextmanager, redirect_stdout
 
 from rich.console import Console
 
-from flows.books import OUR_LOGGERS
 from flows.engines import prepare_engines
 from flows.enumerate import enumerate_capture, tell
-from flows.matte import Summary, matte
+from flows.matte import matte
+from flows.record import OUR_LOGGERS
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
 from flows.show import show_plan, show_summary
+from flows.summary import Summary
 from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
 from manifests.errors import Fault
 from manifests.storage import open_folder

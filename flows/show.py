@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.enumerate import count
-from flows.matte import Summary
+from flows.summary import Summary
 from manifests.plan import CameraStatus
 
 MOST_ROWS = 48

@@ -152,7 +152,7 @@ class ShardSummary:
 
 @dataclass(frozen=True, slots=True)
 class ShardFailure:
-    """A shard that was not committed: why, where and with which traceback; `transient` if another try may help."""
+    """A shard that was not committed: why, where and with which traceback."""
 
     shard_id: str
     subject: str
@@ -163,3 +163,9 @@ class ShardFailure:
     message: str
     traceback: str = ""
     worker: str = ""
+
+    @staticmethod
+    def of(shard: Shard, kind: str, message: str, traceback: str = "", worker: str = "") -> ShardFailure:
+        """Return the failure of a shard."""
+        coordinates = shard.shard_id, shard.subject, shard.sequence, shard.camera, len(shard.frames)
+        return ShardFailure(*coordinates, kind, message, traceback, worker)

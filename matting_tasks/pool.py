@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import signal
-import socket
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -214,7 +211,7 @@ class RayPool:
 
     def _settle_shard(self, ticket: _Ticket, answer: Any) -> None:
         if isinstance(answer, RayError):
-            answer = _failure(ticket.shard, "fault", str(answer))
+            answer = ShardFailure.of(ticket.shard, "fault", str(answer))
         ticket.tries += 1
         again = isinstance(answer, ShardFailure) and answer.kind in ("store", "fault") and ticket.tries < MAX_TRIES
         if again:
@@ -236,7 +233,7 @@ class RayPool:
                 ticket.answers.put(answer)
             else:
                 reason = "it ends every worker, and no single frame of it does so alone" if not end.value else answer
-                ticket.answers.put(_failure(ticket.shard, "fault", f"{reason}"))
+                ticket.answers.put(ShardFailure.of(ticket.shard, "fault", f"{reason}"))
             return
         self._queue(ticket)
 
@@ -266,7 +263,7 @@ class RayPool:
         ticket.uncounted_deaths += not counts
         if ticket.uncounted_deaths >= MAX_UNCOUNTED:
             message = f"{MAX_UNCOUNTED} workers were lost with it in hand, the last one because: {_first_line(err)}"
-            ticket.answers.put(_failure(ticket.shard, "fault", message))
+            ticket.answers.put(ShardFailure.of(ticket.shard, "fault", message))
             return
         if ticket.deaths >= MAX_DEATHS and ticket.isolation is None:
             log.warning(
@@ -279,76 +276,6 @@ class RayPool:
     def _queue(self, ticket: _Ticket) -> None:
         with self._changed:
             self._waiting.appendleft(ticket)
-
-
-def start_ray(address: str | None, n_cpus: int) -> None:
-    """Join the cluster at `address`, or start one on this machine with so many CPUs and no dashboard."""
-    if ray.is_initialized():
-        return
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    quiet = {"logging_level": "ERROR", "log_to_driver": False, "ignore_reinit_error": True}
-    try:
-        if address is not None:
-            _check_reachable(address)
-            runtime_env = _code_for_workers() | {"env_vars": {"OMP_WAIT_POLICY": "passive"}}
-            ray.init(address=address, namespace="cleanplate", runtime_env=runtime_env, **quiet)
-        else:
-            ray.init(
-                num_cpus=n_cpus,
-                include_dashboard=False,
-                object_store_memory=128 << 20,  # pixels never cross Ray
-                **quiet,
-            )
-    except (ConnectionError, RayError, ValueError, OSError, RuntimeError) as err:
-        where = f"No Ray cluster answers at {address}" if address else "Ray could not be started on this machine"
-        advice = "Check the address and the token (RAY_AUTH_TOKEN, or ~/.ray/auth_token)" if address else "See above"
-        raise WorkersDied(f"{where}: {err}. {advice}, or run with --executor local.") from err
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in, which aborts the process
-
-
-def stop_ray() -> None:
-    """Leave the cluster, or end the one that was started here."""
-    ray.shutdown()
-
-
-def cluster_gpus() -> list[str]:
-    """Return one name a GPU of the cluster, as torch names the GPU of one of its nodes; empty without GPUs."""
-    n_gpus = int(ray.cluster_resources().get("GPU", 0))
-    return [ray.get(ray.remote(num_gpus=1)(_gpu_name).remote())] * n_gpus if n_gpus else []
-
-
-def _gpu_name() -> str:
-    import torch
-
-    return torch.cuda.get_device_name(0)
-
-
-def _check_reachable(address: str) -> None:
-    """Open and close a connection to a `host:port` address: where none answers, Ray would end this process."""
-    host, _, port = address.rpartition(":")
-    if "://" not in address and host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def _code_for_workers() -> dict[str, Any]:
-    """Send a source checkout along to a remote cluster; an installed cleanplate is expected to be there already."""
-    home = Path(__file__).resolve().parent.parent
-    if not (home / "pyproject.toml").is_file():
-        return {}
-    return {"working_dir": str(home), "excludes": [".git", ".venv", "demo", "tests", "docs", "*.pth", "*.onnx"]}
-
-
-def _failure(shard: Shard, kind: str, message: str) -> ShardFailure:
-    return ShardFailure(
-        shard_id=shard.shard_id,
-        subject=shard.subject,
-        sequence=shard.sequence,
-        camera=shard.camera,
-        n_frames=len(shard.frames),
-        kind=kind,
-        message=message,
-    )
 
 
 def _is_infrastructure(err: RayError) -> bool:

@@ -103,17 +103,7 @@ class Worker:
 
     def _failure(self, shard: Shard, err: Exception) -> ShardFailure:
         kind, message = _explain(err, self._recipe)
-        return ShardFailure(
-            shard_id=shard.shard_id,
-            subject=shard.subject,
-            sequence=shard.sequence,
-            camera=shard.camera,
-            n_frames=len(shard.frames),
-            kind=kind,
-            message=message,
-            traceback=traceback.format_exc(),
-            worker=self._station.name,
-        )
+        return ShardFailure.of(shard, kind, message, traceback.format_exc(), self._station.name)
 
 
 def _explain(err: Exception, recipe: Recipe) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from manifests.recipe import Numerics, Recipe
 from manifests.records import FileStat, Frame, Plate, Shard
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 from models.base import Matte
 
 SUBJECT = "031"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from flows.watch import QuietWatcher
 from manifests.decisions import Selection, read_decisions
 from manifests.errors import RecipeDiffers
 from manifests.root import Root, claim_root, read_root
-from manifests.storage import Folder, LocalFolder, MemoryFolder
+from manifests.storage import Folder, LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 SETTINGS = MatteSettings(model="plate-difference", executor="local", device="cpu")
 
@@ -63,14 +63,6 @@ def test_replacing_part_leaves_the_rest_standing(tmp_path: Path) -> None:
     assert matte(capture, out, "--subjects", "031", "--batch-size", "1").code == 4
     assert matte(capture, out, "--subjects", "031").code == 0  # auto is what stands there
     assert matte(capture, out, "--subjects", "032", "--batch-size", "2").code == 4
-
-
-def test_a_store_that_has_no_disk_gets_the_log_at_the_end() -> None:
-    out = MemoryFolder()
-    with books_of(out) as books, books.logging_to("_cleanplate/runs/r.log"):
-        logging.getLogger("cleanplate").info("shard %s", "x")
-    (line,) = out.files["_cleanplate/runs/r.log"].splitlines()
-    assert json.loads(line)["text"] == "shard x"
 
 
 def test_an_older_root_schema_is_refused_by_name(tmp_path: Path) -> None:

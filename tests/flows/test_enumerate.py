@@ -8,7 +8,8 @@ from captures import copy_capture, make_tiny
 from flows.enumerate import enumerate_capture, enumerate_subject, ranges, tell
 from manifests.errors import CaptureDiffers, NotACapture, NothingSelected
 from manifests.manifest import frames_path, listed_subjects, read_manifest
-from manifests.storage import LocalFolder, MemoryFolder
+from manifests.storage import LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 
 class CountingFolder(LocalFolder):

@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,10 +12,8 @@ import pytest
 from captures import FRONT, copy_capture, make_synth, make_tiny, masks_below
 from command_line import cleanplate, matte
 
-from flows.matte import check_room
-from manifests.errors import NoRoom, StoreFault
 from manifests.ledger import read_receipts
-from manifests.storage import LocalFolder, MemoryFolder, open_folder
+from manifests.storage import LocalFolder, open_folder
 
 
 @pytest.fixture(scope="module")
@@ -243,24 +240,6 @@ def test_weights_that_are_not_at_hand_are_refused_by_name(tmp_path: Path) -> Non
     assert refused.code == 4 and "no.pth" in refused.err
     refused = matte(capture, tmp_path / "out", "--weights", "no.pth")
     assert refused.code == 2 and "has no weights" in refused.err
-
-
-class Full(MemoryFolder):
-    def free_bytes(self) -> Any:
-        return 1000
-
-
-class ReadOnly(MemoryFolder):
-    def write_atomic(self, path: str, data: bytes) -> None:
-        raise PermissionError(13, "Permission denied", path)
-
-
-def test_too_little_room_and_an_unwritable_root_are_found_first() -> None:
-    with pytest.raises(NoRoom, match="needs about 5.0 GB"):
-        check_room(Full(), 5_000_000_000)
-    with pytest.raises(StoreFault, match="cannot be written"):
-        check_room(ReadOnly(), 1)
-    check_room(Full(), 999)
 
 
 def test_a_run_leaves_its_record_and_log(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import io
 from rich.console import Console
 from shards import recipe_for
 
-from flows.matte import Summary, Todo
 from flows.show import show_cameras, show_plan, show_summary
+from flows.summary import Summary, Todo
 from manifests.plan import CameraStatus
 from manifests.records import ShardFailure
 

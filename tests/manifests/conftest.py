@@ -13,7 +13,8 @@ from manifests.ledger import commit
 from manifests.recipe import Numerics, Recipe
 from manifests.records import FrameRow, Plate
 from manifests.sharding import FrameTable, PlannedShard
-from manifests.storage import Folder, MemoryFolder
+from manifests.storage import Folder
+from manifests.storage_memory import MemoryFolder
 
 Key = tuple[str, str, int]
 

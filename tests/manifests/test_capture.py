@@ -11,7 +11,8 @@ import pytest
 from manifests.capture import find_subjects, fingerprint_of, scan_subject
 from manifests.errors import CleanplateError, NotACapture
 from manifests.records import FileStat
-from manifests.storage import LocalFolder, MemoryFolder
+from manifests.storage import LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 Captures = Callable[..., MemoryFolder]
 

@@ -25,7 +25,8 @@ from manifests.decisions import (
 from manifests.errors import SchemaUnknown, UsageError
 from manifests.recipe import Recipe
 from manifests.sharding import FrameTable
-from manifests.storage import LocalFolder, MemoryFolder
+from manifests.storage import LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 Tables = Callable[..., FrameTable]
 Recipes = Callable[..., Recipe]

@@ -10,7 +10,8 @@ import pytest
 
 from manifests.failures import clear_failures, read_failures, write_failure
 from manifests.records import ShardFailure
-from manifests.storage import Folder, LocalFolder, MemoryFolder
+from manifests.storage import Folder, LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 FAILURE = ShardFailure("_A_0-63_00", "031", "", "A", 64, "DeviceFault", "the GPU is gone", "Traceback ...", "node-1")
 

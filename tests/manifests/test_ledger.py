@@ -20,7 +20,8 @@ from manifests.ledger import commit, compact, ledger_folder, pending, read_ledge
 from manifests.recipe import Recipe
 from manifests.records import FileStat
 from manifests.sharding import FrameTable, PlannedShard, plan_subject
-from manifests.storage import Folder, LocalFolder, MemoryFolder
+from manifests.storage import Folder, LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 CommitAll = Callable[..., None]
 

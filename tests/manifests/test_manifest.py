@@ -27,7 +27,8 @@ from manifests.manifest import (
 )
 from manifests.records import Plate
 from manifests.sharding import FrameTable
-from manifests.storage import LocalFolder, MemoryFolder
+from manifests.storage import LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 Captures = Callable[..., MemoryFolder]
 

@@ -13,7 +13,7 @@ from manifests.plan import CameraStatus, SubjectPlan, camera_statuses, failed_fr
 from manifests.recipe import Recipe
 from manifests.records import Plate
 from manifests.sharding import FrameTable
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 
 CommitAll = Callable[..., None]
 

@@ -13,7 +13,8 @@ from manifests.decisions import Selection
 from manifests.errors import SchemaUnknown
 from manifests.recipe import Recipe
 from manifests.root import ROOT, Root, claim_root, read_root
-from manifests.storage import LocalFolder, MemoryFolder
+from manifests.storage import LocalFolder
+from manifests.storage_memory import MemoryFolder
 
 
 @pytest.fixture

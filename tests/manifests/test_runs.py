@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifests.runs import log_path, new_run_id, read_runs, record_path, started_subjects, write_run
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 
 
 def test_run_ids_differ_when_runs_start_at_once() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import UsageError
-from manifests.storage import Folder, LocalFolder, MemoryFolder, open_folder, user_temporary_file
+from manifests.storage import Folder, LocalFolder, open_folder, user_temporary_file
+from manifests.storage_memory import MemoryFolder
 
 
 @pytest.fixture(params=[lambda _: MemoryFolder(), LocalFolder], ids=["memory", "local"])

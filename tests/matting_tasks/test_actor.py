@@ -16,7 +16,7 @@ from manifests.errors import WeightsRefused
 from manifests.records import ShardFailure, ShardSummary
 from manifests.storage import LocalFolder
 from matting_tasks.actor import MattingActor
-from matting_tasks.pool import start_ray, stop_ray
+from matting_tasks.cluster import start_ray, stop_ray
 from models.base import Matte
 from models.errors import WeightsMissing
 

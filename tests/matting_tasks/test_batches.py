@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manifests.errors import InputFault
 from manifests.records import Frame
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 from matting_tasks.batches import Matted, matte_frames
 from matting_tasks.frames import ReadFrame
 from matting_tasks.plates import Plates

@@ -12,7 +12,7 @@ from PIL import Image
 
 from manifests.errors import InputChanged
 from manifests.records import FileStat, Shard
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 from matting_tasks.frames import FrameReader, ReadFrame
 from matting_tasks.plates import Plates
 

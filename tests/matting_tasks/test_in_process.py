@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manifests.errors import WeightsRefused
 from manifests.records import Shard, ShardFailure, ShardSummary
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 from matting_tasks.in_process import InProcessPool
 from matting_tasks.worker import WorkerSettings
 from models.base import Matte, MattingModel

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fakes import put_shard
 
 from manifests.records import Shard
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 from matting_tasks.isolation import Trial, isolate
 
 

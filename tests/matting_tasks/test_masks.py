@@ -9,7 +9,7 @@ from fakes import draw_picture, make_recipe, put_shard
 from torch import Tensor
 
 from manifests.errors import StoreFault
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 from matting_tasks.masks import encode_mask, finish_alpha, mask_paths, to_lowres, to_mask
 
 

@@ -14,7 +14,7 @@ from fakes import RememberingFolder, draw_picture, on_cpu, put_shard, to_jpeg, t
 
 from manifests.errors import InputChanged, InputFault
 from manifests.records import FileStat
-from manifests.storage import MemoryFolder
+from manifests.storage_memory import MemoryFolder
 from matting_tasks.plates import Plates, to_device
 
 CPU = torch.device("cpu")

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-import ray
 import torch
 from captures import make_tiny, masks_below
 from ray.cloudpickle import register_pickle_by_value
@@ -21,8 +20,9 @@ from manifests.errors import WeightsRefused, WorkersDied
 from manifests.ledger import read_ledger, read_receipts
 from manifests.records import ShardFailure, ShardSummary
 from manifests.storage import LocalFolder
+from matting_tasks.cluster import start_ray, stop_ray
 from matting_tasks.in_process import InProcessPool
-from matting_tasks.pool import RayPool, start_ray, stop_ray
+from matting_tasks.pool import RayPool
 from models.base import Matte
 
 pytestmark = pytest.mark.ray
@@ -188,13 +188,3 @@ def test_close_drops_what_is_in_hand_within_seconds(folders: SimpleNamespace) ->
     assert time.monotonic() - started < 15
     leftovers = [path for path in folders.out.rglob(".cleanplate-*")]
     assert leftovers == []
-
-
-def test_start_ray_says_what_to_do_when_no_cluster_answers() -> None:
-    stop_ray()
-    try:
-        with pytest.raises(WorkersDied, match="No Ray cluster answers at 127.0.0.1:1"):
-            start_ray("127.0.0.1:1", 0)
-    finally:
-        ray.shutdown()
-        start_ray(None, 2)

@@ -35,7 +35,8 @@ from torch import Tensor
 from manifests.errors import CleanplateError, InputChanged
 from manifests.recipe import Recipe
 from manifests.records import FrameRow, Shard, ShardSummary
-from manifests.storage import LocalFolder, MemoryFolder
+from manifests.storage import LocalFolder
+from manifests.storage_memory import MemoryFolder
 from manifests.tables import read_rows
 from matting_tasks.masks import encode_mask
 from matting_tasks.plates import Plates
@@ -435,7 +436,7 @@ def test_no_thread_is_left_when_a_mask_cannot_be_written() -> None:
         "import errno, gc, threading, time\n"
         "import torch\n"
         "from fakes import FailingFolder, RedModel, draw_picture, make_recipe, put_shard, to_png\n"
-        "from manifests.storage import MemoryFolder\n"
+        "from manifests.storage_memory import MemoryFolder\n"
         "from matting_tasks.plates import Plates\n"
         "from matting_tasks.shard import matte_shard\n"
         "class Slow(RedModel):\n"
@@ -487,7 +488,7 @@ def test_a_shard_is_matted_where_there_is_only_torch_and_opencv() -> None:
         "    sys.modules[absent] = None\n"
         "import torch\n"
         "from fakes import RedModel, draw_picture, make_recipe, masks_in, put_shard, to_png\n"
-        "from manifests.storage import MemoryFolder\n"
+        "from manifests.storage_memory import MemoryFolder\n"
         "from matting_tasks.plates import Plates\n"
         "from matting_tasks.shard import Station, matte_shard\n"
         "capture, out, committed = MemoryFolder(), MemoryFolder(), []\n"

@@ -29,7 +29,8 @@ from torch import Tensor
 from manifests.errors import DeviceFault, Fault, WeightsRefused
 from manifests.recipe import Numerics, Recipe
 from manifests.records import Shard, ShardFailure, ShardSummary
-from manifests.storage import LocalFolder, MemoryFolder
+from manifests.storage import LocalFolder
+from manifests.storage_memory import MemoryFolder
 from manifests.tables import read_rows
 from matting_tasks.masks import encode_mask, to_lowres
 from matting_tasks.worker import Worker, WorkerSettings

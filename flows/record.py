@@ -1,0 +1,107 @@
+"""Recording: who ran what, when, with which versions, how it ended, and its log."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.metadata
+import json
+import logging
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.books import Books
+from flows.summary import Summary
+from manifests.runs import log_path, new_run_id, write_run
+from manifests.storage import Folder, user_temporary_file
+
+OUR_LOGGERS = ("cleanplate", "flows", "matting_tasks", "manifests")
+
+
+@contextmanager
+def recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[None]:
+    """Keep the record and the log of a run: who, what, when, with which versions, and how it ended."""
+    summary.run_id = new_run_id()
+    record = {
+        "state": "running",
+        "started": _now(),
+        "user": _user(),
+        "host": platform.node(),
+        "version": _version(),
+        "capture": books.capture_url,
+        "selection": str(books.selection),
+        "recipe_id": books.recipe.recipe_id,
+        "subjects": subjects,
+        "settings": books.settings.model_dump(exclude={"storage_option"}),
+        "log": log_path(summary.run_id),
+    }
+    write_run(books.out, summary.run_id, record)
+    with logging_to(books.out, log_path(summary.run_id)):
+        try:
+            yield
+        finally:
+            ended = {"state": _state(sys.exception()), "ended": _now()}
+            counts = {"n_written": summary.n_written, "n_bytes": summary.n_bytes}
+            failures = [failure.shard_id for failure in summary.failures]
+            write_run(books.out, summary.run_id, record | ended | counts | {"failed_shards": failures})
+
+
+@contextmanager
+def logging_to(out: Folder, path: str) -> Iterator[None]:
+    """Write this process's log, one JSON object a line, to a file of the output root."""
+    target = out.local_path(path)
+    file = target or user_temporary_file(".log")
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(_JsonFormatter())
+    handler.setLevel(logging.INFO)
+    ours = [logging.getLogger(name) for name in OUR_LOGGERS]
+    for logger in ours:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger in ours:
+            logger.removeHandler(handler)
+        handler.close()
+        if target is None:
+            out.write_atomic(path, file.read_bytes())
+            file.unlink()
+
+
+def _state(error: BaseException | None) -> str:
+    """Say how a run ended: an error of any kind failed it, a signal or a closed pool interrupted it."""
+    if error is None:
+        return "finished"
+    return "failed" if isinstance(error, Exception) and not isinstance(error, InterruptedError) else "interrupted"
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("cleanplate")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return "unknown"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
+        line["text"] = record.getMessage()
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)

@@ -1,0 +1,72 @@
+"""A folder in the memory of this process, for tests and for machines without a disk to spare."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+
+from manifests.records import FileStat
+
+
+class MemoryFolder:
+    """A folder in the memory of this process, for tests and for machines without a disk to spare."""
+
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        """Start with the given files."""
+        self.url = "memory://"
+        self.files = dict(files or {})
+        self._lock = threading.Lock()
+
+    def read(self, path: str) -> bytes:
+        """Return the whole file."""
+        try:
+            return self.files[path]
+        except KeyError as err:
+            raise FileNotFoundError(errno.ENOENT, "no such file", path) from err
+
+    def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
+        """Return the whole file and its size."""
+        data = self.read(path)
+        return data, FileStat(path, len(data), 0)
+
+    def read_head(self, path: str, size_bytes: int) -> bytes:
+        """Return at most the first `size_bytes`."""
+        return self.read(path)[:size_bytes]
+
+    def write_atomic(self, path: str, data: bytes) -> None:
+        """Set the file."""
+        with self._lock:
+            self.files[path] = bytes(data)
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Set the file unless there is one."""
+        with self._lock:
+            if path in self.files:
+                return False
+            self.files[path] = bytes(data)
+            return True
+
+    def list(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield all files below `prefix`."""
+        start = f"{prefix.strip('/')}/" if prefix else ""
+        for path, data in sorted(self.files.items()):
+            if path.startswith(start):
+                yield FileStat(path, len(data), 0)
+
+    def children(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the sorted names of the folders directly below `prefix`."""
+        start = f"{prefix.strip('/')}/" if prefix else ""
+        rests = (path[len(start) :] for path in list(self.files) if path.startswith(start))
+        return tuple(sorted({rest.split("/", 1)[0] for rest in rests if "/" in rest}))
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete files; a file that is not there is fine."""
+        for path in paths:
+            self.files.pop(path, None)
+
+    def free_bytes(self) -> None:
+        """Tell nothing."""
+
+    def local_path(self, path: str) -> None:
+        """Tell that the file is on no disk."""
