@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flows.engines import prepare_engines
+from flows.enumerate import pinned_rule
 from flows.resolve import (
     Machine,
     WeightsFile,
@@ -29,6 +30,9 @@ from manifests.recipe import Recipe
 from manifests.records import Shard, ShardFailure, ShardSummary
 from manifests.root import Root, claim_root, read_root
 from manifests.storage import Folder
+
+if TYPE_CHECKING:
+    from matting_tasks.cluster import Cluster
 
 
 class Pool(Protocol):
@@ -74,11 +78,23 @@ class Books:
         for decision in self.proposed:
             made = append_decision(self.out, written, decision.selection, decision.recipe, decision.reason)
             written = (*written, made)
-        return replace(self, decisions=written, proposed=())
+        return self.refreshed()
+
+    def refreshed(self) -> Books:
+        """Return the books with the decisions that other runs have made meanwhile."""
+        return replace(self, decisions=read_decisions(self.out, self.root.decision), proposed=())
 
     def plan(self, subject: str) -> SubjectPlan | None:
         """Return the plan of a subject for the selection, or None where it has no manifest."""
         return read_plan(self.out, subject, self.decisions, self.selection, self.root.grid)
+
+    def stands_elsewhere(self, recipe: Recipe) -> bool:
+        """Tell whether any selected frame is decided by another recipe."""
+        others = {decision.number for decision in self.decisions if decision.recipe != recipe}
+        if not others:
+            return False
+        plans = (self.plan(subject) for subject in listed_subjects(self.out) if self.selection.has_subject(subject))
+        return any(shard.decision in others for plan in plans if plan is not None for shard in plan.selected)
 
     def propose(self, selection: Selection, recipe: Recipe, reason: str) -> Books:
         """Return the books with one more decision."""
@@ -96,7 +112,7 @@ class Books:
             out_url=self.out.url,
             device=self.machine.device,
             n_threads=self.workforce.n_threads,
-            storage_options=self.settings.storage_option,
+            storage_options=self.settings.store_options,
         )
         if self.settings.executor == "local":
             from matting_tasks.in_process import InProcessPool
@@ -128,8 +144,8 @@ def open_books(
     decisions = () if root is None else read_decisions(out, root.decision)
     pinned = base or (standing_recipe(decisions, selection) if decisions else None)
     trusted = None if pinned is None else pinned.weights_sha256
-    with _ray(settings, watcher) as gpus:
-        machine = resolve_machine(settings, pinned, gpus)
+    with _ray(settings, watcher) as cluster:
+        machine = resolve_machine(settings, pinned, cluster)
         workforce = resolve_workforce(settings, machine)
         recipe = resolve_recipe(settings, pinned, machine, trusted)
         if pinned is not None and base is None and not settings.replace:
@@ -137,12 +153,12 @@ def open_books(
         weights = resolve_weights(settings.model, settings.weights, trusted, watcher.say, watcher.fetched)
         recipe = replace(recipe, weights_sha256=None if weights is None else weights.sha256)
         recipe = recipe if base is None else override_recipe(base, settings, recipe)
-        root = root or Root(recipe, capture_url, settings.fingerprint)
+        root = root or Root(recipe, capture_url, pinned_rule(out, settings.fingerprint))
         decisions = decisions or (root.decision,)
         books = Books(out, capture_url, settings, selection, root, decisions, recipe, machine, workforce, weights)
-        if pinned is not None and base is None and recipe != pinned:
-            if not settings.replace:
-                _refuse_other(out, selection, pinned, recipe)
+        if pinned is not None and base is None and not settings.replace:
+            _refuse_other(out, selection, pinned, recipe)
+        if settings.replace and books.stands_elsewhere(recipe):
             books = books.propose(selection, recipe, "replace")
         yield books
 
@@ -182,16 +198,16 @@ def _differing(url: str, standing: Recipe, asked: Recipe, n_shards: int) -> str:
 
 
 @contextmanager
-def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[list[str] | None]:
-    """Leave Ray when a run is over; yield the names of a joined cluster's GPUs, None on this machine alone.
+def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[Cluster | None]:
+    """Leave Ray when a run is over; yield what a joined cluster has, None on this machine alone.
 
     On this machine Ray is started by the first pool, so that a run with nothing to do does without.
     """
+    prepare_engines()
     if settings.executor == "local":
         yield None
         return
-    prepare_engines()
-    from matting_tasks.cluster import cluster_gpus, start_ray, stop_ray
+    from matting_tasks.cluster import look_at_cluster, start_ray, stop_ray
 
     try:
         if settings.ray_address is None:
@@ -199,6 +215,6 @@ def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[list[str] | None
         else:
             watcher.say(f"Joining Ray at {settings.ray_address}")
             start_ray(settings.ray_address, 0)
-            yield cluster_gpus()
+            yield look_at_cluster()
     finally:
         stop_ray()

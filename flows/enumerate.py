@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from manifests.capture import find_subjects, scan_subject
-from manifests.errors import CaptureDiffers, InputFault, NotACapture, NothingSelected, SchemaUnknown
+from manifests.errors import CaptureDiffers, InputFault, NotACapture, NothingSelected, SchemaNewer, SchemaUnknown
 from manifests.layouts import gha
 from manifests.manifest import (
     Changes,
@@ -24,7 +24,8 @@ from manifests.manifest import (
     write_manifest,
 )
 from manifests.records import Plate
-from manifests.storage import Folder
+from manifests.root import read_root
+from manifests.storage import Folder, unwritable
 from matting_tasks.decode import HEAD_BYTES, read_header
 
 PROBE_THREADS = 8
@@ -41,36 +42,54 @@ class Enumerated:
     changes: Changes
     holes: dict[tuple[str, str], list[int]]
     plate_faults: dict[str, str]
+    n_doubles: int = 0
 
 
 def enumerate_capture(
-    capture: Folder, out: Folder, subjects: Sequence[str] | None, rule: str, replace_capture: bool = False
+    capture: Folder, out: Folder, subjects: Sequence[str] | None, rule: str | None, replace_capture: bool = False
 ) -> Iterator[Enumerated]:
     """List the capture subject by subject and write what changed; nothing is written where nothing changed.
 
     With `subjects` only those are listed. A subject that is no longer in the capture leaves the manifest; its masks
-    and receipts stay. Raises NotACapture, NothingSelected, CaptureDiffers.
+    and receipts stay. `rule` makes the fingerprints; None is the one that the root is pinned to. Raises NotACapture,
+    NothingSelected, CaptureDiffers, StoreFault.
     """
     found = find_subjects(capture)
+    listed = listed_subjects(out)
     unknown = [subject for subject in subjects or () if subject not in found]
     if unknown:
         raise NothingSelected(
-            f"--subjects {','.join(unknown)}: not in {capture.url}, which has {len(found)} subjects: "
+            f"--subjects {','.join(unknown)}: not in {capture.url}, which has {count(len(found), 'subject')}: "
             f"{', '.join(found[:8])}{', ...' if len(found) > 8 else ''}."
         )
-    vanished = [] if subjects else [subject for subject in listed_subjects(out) if subject not in found]
+    vanished = [subject for subject in listed if subject not in found]
+    _check_same_capture(capture, out, listed, vanished, replace_capture)
+    rule = pinned_rule(out, rule)
     n_frames = 0
     for subject in found if subjects is None else subjects:
         enumerated = enumerate_subject(capture, out, subject, rule, replace_capture)
         n_frames += enumerated.n_frames
         yield enumerated
     if not n_frames:
-        raise NotACapture(f"{capture.url} has {len(found)} subjects and no frame. Expected: {gha.describe()}.")
-    for subject in vanished:
+        raise NotACapture(f"{capture.url} has no frame in {count(len(found), 'subject')}. Expected: {gha.describe()}.")
+    for subject in vanished if subjects is None else ():
         before = read_manifest(out, subject)
         drop_manifest(out, subject)
         gone = 0 if before is None else len(before.frames)
         yield Enumerated(subject, 0, 0, Changes(vanished=gone), {}, {})
+
+
+def pinned_rule(out: Folder, asked: str | None) -> str:
+    """Return the fingerprint rule of an output root: the one it is pinned to, else the one asked for, else stat."""
+    root = read_root(out)
+    if root is None:
+        return asked or "stat"
+    if asked not in (None, root.fingerprint_rule):
+        raise CaptureDiffers(
+            f"{out.url} is pinned to --fingerprint {root.fingerprint_rule} by its first run; {asked} would make every "
+            "frame a changed one. Leave the option out, or name another --out."
+        )
+    return root.fingerprint_rule
 
 
 def enumerate_subject(
@@ -85,18 +104,22 @@ def enumerate_subject(
     if old is not None and moved and (changes.changed or changes.vanished) and not replace_capture:
         raise CaptureDiffers(
             f"The manifest of subject {subject} under {out.url} was listed from {old.capture_url}; {capture.url} has "
-            f"{changes.changed} of its files changed and lacks {changes.vanished}. "
-            "If the capture was moved, enumerate with --fingerprint size or content; to put this capture in its place "
-            "add --replace; else name another --out."
+            f"{changes.changed} of its files changed and lacks {changes.vanished}. If it is the same capture, move it "
+            "with its file times (rsync -a, cp -a); to put this one in its place, matte with --replace; "
+            "else name another --out."
         )
     if old is None or changes or moved:
-        write_manifest(out, manifest)
+        try:
+            write_manifest(out, manifest)
+        except OSError as err:
+            raise unwritable(out, err) from err
     return Enumerated(
         subject=subject,
         n_frames=len(manifest.frames),
         n_cameras=len(set(manifest.frames.camera)),
         changes=changes,
-        holes=holes(manifest.frames),
+        holes=holes(manifest.frames, manifest.plates),
+        n_doubles=scanned.n_doubles,
         plate_faults=missing_plates(manifest),
     )
 
@@ -133,6 +156,8 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def _troubles(one: Enumerated) -> Iterator[str]:
+    if one.n_doubles:
+        yield f"subject {one.subject}: {count(one.n_doubles, 'file')} left out, another one is the same frame or plate"
     for camera, fault in one.plate_faults.items():
         yield f"subject {one.subject}, camera {camera}: plate {fault}"
     for (sequence, camera), frames in one.holes.items():
@@ -143,13 +168,28 @@ def _troubles(one: Enumerated) -> Iterator[str]:
         )
 
 
+def _check_same_capture(
+    capture: Folder, out: Folder, listed: Sequence[str], vanished: Sequence[str], replace_capture: bool
+) -> None:
+    """Refuse a capture at another place that lacks subjects of the one that the root knows."""
+    if not vanished or replace_capture:
+        return
+    before = _old_manifest(out, listed[0])
+    if before is not None and before.capture_url != capture.url:
+        raise CaptureDiffers(
+            f"{out.url} belongs to the capture {before.capture_url}; {capture.url} lacks its "
+            f"{count(len(vanished), 'subject')} {', '.join(vanished[:8])}. Check the path, or name another --out; "
+            "to put this capture in its place, matte with --replace."
+        )
+
+
 def _old_manifest(out: Folder, subject: str) -> Manifest | None:
     """Return the last manifest; one of an unknown older schema is made anew, it holds nothing of its own."""
     try:
         return read_manifest(out, subject)
-    except SchemaUnknown as err:
-        if "update cleanplate" in str(err):
-            raise
+    except SchemaNewer:
+        raise
+    except SchemaUnknown:
         return None
 
 
@@ -180,8 +220,13 @@ def _probe_plate(capture: Folder, plate: Plate) -> Plate:
 
 def _size(capture: Folder, path: str) -> tuple[int, int] | None:
     """Return (width, height) from a picture's header, None where it has none that can be read."""
-    try:
-        header = read_header(capture.read_head(path, HEAD_BYTES))
-    except InputFault:
-        return None
-    return header.width, header.height
+    for size_bytes in (HEAD_BYTES, 128 * HEAD_BYTES):  # profiles and previews can push the header far back
+        head = capture.read_head(path, size_bytes)
+        try:
+            header = read_header(head)
+        except InputFault:
+            if len(head) < size_bytes:
+                break
+        else:
+            return header.width, header.height
+    return None

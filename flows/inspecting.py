@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 from flows.enumerate import ranges
+from flows.guards import check_names
 from flows.settings import EnumerateSettings, weights_folder
-from flows.show import show_cameras
-from manifests.decisions import Selection, read_decisions
+from flows.show import plain_console, show_cameras
+from manifests.decisions import Decision, Selection, read_decisions
 from manifests.errors import UsageError, WeightsRefused
 from manifests.failures import read_failures
 from manifests.manifest import Manifest, holes, listed_subjects, missing_plates, read_manifest
@@ -30,7 +30,7 @@ from models.registry import entry, names
 
 def print_manifest(out_url: str, settings: EnumerateSettings, as_json: bool) -> None:
     """Print frames, holes and plate faults of each selected camera; raises UsageError where there is no manifest."""
-    out = open_folder(out_url, settings.storage_option)
+    out = open_folder(out_url, settings.store_options)
     rows = [row for subject in _subjects(out, settings) for row in _manifest_rows(out, subject, settings.selection)]
     if as_json:
         print(json.dumps({"out": out.url, "cameras": rows}, indent=1))
@@ -42,56 +42,23 @@ def print_manifest(out_url: str, settings: EnumerateSettings, as_json: bool) -> 
         cells = (row["subject"], row["sequence"], row["camera"], str(row["n_frames"]), f"{row['first']}-{row['last']}")
         size = f"{row['width']}x{row['height']}" if row["width"] else "?"
         table.add_row(*cells, size, row["plate"], ranges(row["holes"]))
-    console = Console()
+    console = plain_console()
     console.print(table)
     n_holes = sum(len(row["holes"]) for row in rows)
     no_plate = sum(row["plate"] != "ok" for row in rows)
     n_frames = sum(row["n_frames"] for row in rows)
-    console.print(f"{n_frames:,} frames, {n_holes} holes, {no_plate} cameras without a usable plate.", highlight=False)
+    console.print(f"{n_frames:,} frames, {n_holes} holes, {no_plate} cameras without a usable plate.")
 
 
 def print_status(out_url: str, settings: EnumerateSettings, as_json: bool) -> int:
     """Print how far an output root is, and return the exit code that says so in short."""
-    out = open_folder(out_url, settings.storage_option)
-    root = read_root(out)
-    subjects = _subjects(out, settings)
-    if root is None:
-        raise UsageError(
-            f"{out.url} has a manifest of {len(subjects)} subjects and nothing was matted yet: run cleanplate matte."
-        )
-    decisions = read_decisions(out, root.decision)
-    cameras: list[CameraStatus] = []
-    failures: list[dict[str, Any]] = []
-    by_decision: Counter[int] = Counter()
-    for subject in subjects:
-        plan = read_plan(out, subject, decisions, settings.selection, root.grid)
-        if plan is not None:
-            cameras += camera_statuses(out, plan)
-            pending = {shard.shard_id for shard in plan.pending}
-            failures += [record for shard, record in read_failures(out, subject).items() if shard in pending]
-            by_decision.update({shard.decision: len(shard.rows) for shard in plan.selected})
-    runs = read_runs(out)
+    out = open_folder(out_url, settings.store_options)
+    found = _look(out, settings)
     if as_json:
-        record = {
-            "out": out.url,
-            "capture": root.capture_url,
-            "cameras": [asdict(camera) for camera in cameras],
-            "decisions": [
-                {
-                    "number": d.number,
-                    "reason": d.reason,
-                    "selection": str(d.selection),
-                    "recipe": json.loads(d.recipe.to_json()),
-                    "recipe_id": d.recipe.recipe_id,
-                }  # noqa: E501
-                for d in decisions
-            ],
-            "failures": failures,
-            "runs": runs,
-        }
-        print(json.dumps(record, indent=1, default=str))
+        print(json.dumps(_status_record(found), indent=1, default=str))
     else:
-        _show_status(out, root.capture_url, cameras, decisions, by_decision, failures, runs)
+        _show_status(found)
+    cameras = found.cameras
     if any(camera.n_pending for camera in cameras):
         return 1
     return 3 if any(camera.n_failed for camera in cameras) else 0
@@ -114,7 +81,7 @@ def print_weights() -> None:
         weights = WEIGHTS[name]
         sha256 = weights.sha256[:12] if weights.sha256 else "not published"
         table.add_row(name, plate, weights.file_name, weights.licence, sha256, "yes" if locate(name, folder) else "no")
-    console = Console()
+    console = plain_console()
     console.print(table)
     console.print("Fetch one with: cleanplate weights fetch NAME. Use a local file with: --weights FILE.")
 
@@ -125,7 +92,7 @@ def fetch_weights(name: str) -> None:
     from models.weights import fetch
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console()
+    console = plain_console()
     if name in names() and entry(name).weights is None:
         console.print(f"{name} needs no weights.")
         return
@@ -137,7 +104,7 @@ def fetch_weights(name: str) -> None:
         raise UsageError(str(err)) from err
     except ModelError as err:
         raise WeightsRefused(str(err)) from err
-    console.print(f"{found.path}\nSHA-256 {found.sha256}", highlight=False, soft_wrap=True)
+    console.print(f"{found.path}\nSHA-256 {found.sha256}", soft_wrap=True)
     if found.first_use:
         console.print("No hash of this file is published: this one was recorded, and another will be refused.")
 
@@ -165,7 +132,9 @@ def _subjects(out: Folder, settings: EnumerateSettings) -> list[str]:
     listed = listed_subjects(out)
     if not listed:
         raise UsageError(f"{out.url} is not an output root of cleanplate: it has no manifest. Run cleanplate matte.")
-    return [subject for subject in listed if settings.selection.has_subject(subject)]
+    chosen = [subject for subject in listed if settings.selection.has_subject(subject)]
+    check_names(settings.selection, listed, (read_manifest(out, subject) for subject in chosen))
+    return chosen
 
 
 def _manifest_rows(out: Folder, subject: str, selection: Selection) -> list[dict[str, Any]]:
@@ -173,7 +142,7 @@ def _manifest_rows(out: Folder, subject: str, selection: Selection) -> list[dict
     if manifest is None:
         return []
     frames, chosen = manifest.frames, selection.rows(manifest.frames)
-    lacking, faults = holes(frames), missing_plates(manifest)
+    lacking, faults = holes(frames, manifest.plates), missing_plates(manifest)
     streams = dict.fromkeys(zip(frames.sequence[chosen], frames.camera[chosen], strict=True))
     return [_manifest_row(manifest, sequence, camera, chosen, lacking, faults) for sequence, camera in streams]
 
@@ -202,35 +171,84 @@ def _manifest_row(
     }
 
 
-def _show_status(
-    out: Folder,
-    capture_url: str,
-    cameras: list[CameraStatus],
-    decisions: Any,
-    by_decision: Counter[int],
-    failures: list[dict[str, Any]],
-    runs: list[dict[str, Any]],
-) -> None:
-    console = Console()
-    console.print(f"Output root {out.url}\nCapture     {capture_url}", highlight=False, soft_wrap=True)
-    show_cameras(console, cameras)
+@dataclass(slots=True)
+class _Found:
+    """What lies under an output root, for a selection; `decisions` is empty where nothing was matted yet."""
+
+    out_url: str
+    capture_url: str
+    decisions: tuple[Decision, ...]
+    cameras: list[CameraStatus]
+    failures: list[dict[str, Any]]
+    by_decision: Counter[int]
+    runs: list[dict[str, Any]]
+
+
+def _look(out: Folder, settings: EnumerateSettings) -> _Found:
+    subjects = _subjects(out, settings)
+    root = read_root(out)
+    found = _Found(out.url, "" if root is None else root.capture_url, (), [], [], Counter(), read_runs(out))
+    if root is None:
+        rows = [row for subject in subjects for row in _manifest_rows(out, subject, settings.selection)]
+        found.cameras = [
+            CameraStatus(row["subject"], row["sequence"], row["camera"], row["n_frames"], 0, row["n_frames"])
+            for row in rows
+        ]
+        return found
+    found.decisions = read_decisions(out, root.decision)
+    for subject in subjects:
+        plan = read_plan(out, subject, found.decisions, settings.selection, root.grid)
+        if plan is None:
+            continue
+        found.capture_url = plan.manifest.capture_url
+        found.cameras += camera_statuses(out, plan)
+        pending = {shard.shard_id for shard in plan.pending}
+        found.failures += [record for shard, record in read_failures(out, subject).items() if shard in pending]
+        for shard in plan.selected:
+            found.by_decision[shard.decision] += len(shard.rows)
+    return found
+
+
+def _status_record(found: _Found) -> dict[str, Any]:
+    decisions = [
+        {
+            "number": decision.number,
+            "reason": decision.reason,
+            "selection": str(decision.selection),
+            "recipe": json.loads(decision.recipe.to_json()),
+            "recipe_id": decision.recipe.recipe_id,
+            "n_frames": found.by_decision[decision.number],
+        }
+        for decision in found.decisions
+    ]
+    return {
+        "out": found.out_url,
+        "capture": found.capture_url,
+        "cameras": [asdict(camera) for camera in found.cameras],
+        "decisions": decisions,
+        "failures": found.failures,
+        "runs": found.runs,
+    }
+
+
+def _show_status(found: _Found) -> None:
+    console = plain_console()
+    console.print(f"Output root {found.out_url}\nCapture     {found.capture_url or 'not matted yet'}", soft_wrap=True)
+    show_cameras(console, found.cameras)
     table = Table(title="Decisions", title_justify="left")
     for name in ("number", "reason", "selection", "model", "recipe", "decides frames"):
         table.add_column(name, overflow="fold")
-    for decision in decisions:
-        counted = str(by_decision[decision.number])
-        recipe = decision.recipe
-        table.add_row(
-            str(decision.number), decision.reason, str(decision.selection), recipe.model, recipe.recipe_id, counted
-        )
+    for decision in found.decisions:
+        recipe, counted = decision.recipe, str(found.by_decision[decision.number])
+        names = (decision.reason, str(decision.selection), recipe.model, recipe.recipe_id)
+        table.add_row(str(decision.number), *names, counted)
     console.print(table)
     table = Table(title="Runs, the last ten", title_justify="left")
-    for name in ("run", "state", "user", "host", "frames written", "log"):
+    for name in ("run", "state", "user", "host", "frames written"):
         table.add_column(name, overflow="fold")
-    for run in runs[-10:]:
+    for run in found.runs[-10:]:
         state = "running, or killed" if run["state"] == "running" else str(run["state"])
-        written = str(run.get("n_written", "?"))
-        table.add_row(run["run"], state, run.get("user"), run.get("host"), written, run.get("log"))
+        table.add_row(run["run"], state, run.get("user"), run.get("host"), str(run.get("n_written", "?")))
     console.print(table)
-    for failure in failures[:12]:
+    for failure in found.failures[:12]:
         console.print(f"! shard {failure['shard_id']}: {failure['kind']}: {failure['message']}", soft_wrap=True)

@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from flows.running import run_matte
 from flows.settings import MatteSettings
+from flows.show import plain_console
 from manifests.errors import UsageError
 from matting_tasks.contact_sheet import SheetRow, contact_sheet
 from matting_tasks.decode import decode_gray, decode_image
@@ -24,19 +25,19 @@ MARKER = "capture.json"
 
 def run_synth(out: Path, numbers: tuple[int, int, int, int, int], faults: Sequence[str]) -> None:
     """Make a capture from (subjects, cameras, frames, size in pixels, seed); raises UsageError."""
-    console = Console()
+    console = plain_console()
     try:
         settings = SynthSettings(*numbers, faults=tuple(parse_fault(text) for text in faults))
         _make(out, settings, console)
     except ValueError as err:
         raise UsageError(str(err)) from err
-    console.print(f"Capture: {out}", highlight=False, soft_wrap=True)
+    console.print(f"Capture: {out}", soft_wrap=True)
     console.print(f"Matte it with: cleanplate matte {out} --out {out} --model plate-difference", soft_wrap=True)
 
 
 def run_demo(out: Path, n_cameras: int, n_frames: int, size_px: int) -> int:
     """Make a capture once, matte it by the main job, compare with the truth, and say where to look."""
-    console = Console()
+    console = plain_console()
     settings = SynthSettings(n_cameras=n_cameras, n_frames=n_frames, size_px=size_px)
     capture, mattes = out / "capture", out / "mattes"
     marker = out / MARKER
@@ -45,18 +46,17 @@ def run_demo(out: Path, n_cameras: int, n_frames: int, size_px: int) -> int:
         _make(capture, settings, console)
         marker.write_text(wanted)
     pictures = f"1 subject, {n_cameras} cameras, {n_frames} frames each of {size_px}x{size_px} pixels"
-    console.print(f"A synthetic capture: {pictures}.", highlight=False)
+    console.print(f"A synthetic capture: {pictures}.")
     console.print(
         f"Matting it by the main job with the classical model {DEMO_MODEL}: it needs no weights, and is a baseline, "
         "not what a trained network gives.",
-        highlight=False,
     )
     code = run_matte(str(capture), str(mattes), MatteSettings(model=DEMO_MODEL), "text", False)
     if code == 0:
         compare(console, capture, mattes)
         sheet = write_sheet(capture, mattes, out / "contact_sheet.png")
-        console.print(f"Look at {sheet}: frame, mask and composite of every camera.", highlight=False, soft_wrap=True)
-        console.print(f"See also: cleanplate status {mattes}", highlight=False, soft_wrap=True)
+        console.print(f"Look at {sheet}: frame, mask and composite of every camera.", soft_wrap=True)
+        console.print(f"See also: cleanplate status {mattes}", soft_wrap=True)
     return code
 
 
@@ -78,7 +78,6 @@ def compare(console: Console, capture: Path, mattes: Path) -> None:
     console.print(
         f"Error against the known alpha: MAD {mean:.2f} x 1e-3 over {len(errors)} masks "
         f"(worst {errors[worst]:.2f}: camera {worst.stem.removeprefix('alpha_')}, frame {worst.parent.name}).",
-        highlight=False,
     )
 
 

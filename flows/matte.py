@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from flows.books import Books, Pool, open_books, retry_failed
 from flows.enumerate import enumerate_capture, tell
-from flows.guards import check_foreign, check_room
+from flows.guards import check_foreign, check_names, check_room
 from flows.record import recorded
-from flows.resolve import Workforce, resolve_weights
+from flows.resolve import Workforce, check_model, resolve_weights
 from flows.settings import MatteSettings
-from flows.summary import Summary, Todo
+from flows.summary import Pending, Summary, Todo
 from flows.watch import Watcher
 from manifests.errors import Fault, NoRoom, NothingSelected, WeightsRefused
 from manifests.failures import clear_failures, write_failure
 from manifests.ledger import compact
-from manifests.manifest import listed_subjects
-from manifests.plan import CameraStatus, camera_statuses
+from manifests.manifest import listed_subjects, read_manifest
+from manifests.plan import CameraStatus, camera_statuses, withdraw_newer, withdraw_stale
 from manifests.recipe import Recipe
-from manifests.records import ShardSummary
+from manifests.records import ShardFailure, ShardSummary
 from manifests.storage import Folder, open_folder
 
 BYTES_PER_PIXEL = 0.07
@@ -43,8 +44,9 @@ def matte(
     May be repeated and killed at any time: what is committed is not done again. `each_subject` runs a function over
     subjects, in turn if not given. Raises UsageError, Refused and Fault.
     """
-    capture = open_folder(capture_url, settings.storage_option)
-    out = open_folder(out_url, settings.storage_option)
+    check_model(settings.model)
+    capture = open_folder(capture_url, settings.store_options)
+    out = open_folder(out_url, settings.store_options)
     if settings.enumerate:
         list_capture(capture, out, settings, watcher)
     with open_books(out, capture.url, settings, settings.selection, watcher) as books:
@@ -62,7 +64,7 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
     if not any(todo.n_frames or todo.n_done for todo in summary.todo):
         raise NothingSelected(f"No frame of the manifest under {books.out.url} matches: {books.selection}.")
     busy = [todo for todo in summary.todo if todo.n_frames]
-    watcher.planned(sum(todo.n_frames for todo in busy), sum(sum(todo.n_shards.values()) for todo in busy))
+    watcher.planned(sum(todo.n_frames for todo in busy), sum(todo.n_shards for todo in busy))
     if dry_run:
         return summary
     if busy:
@@ -71,6 +73,7 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
         books = books.claim()
         with recorded(books, [todo.subject for todo in busy], summary):
             _matte_pending(books, busy, summary, watcher, each_subject)
+        books = books.refreshed()
     summary.cameras = [status for subject in subjects for status in _finish_subject(books, subject)]
     summary.seconds = time.monotonic() - started
     return summary
@@ -89,60 +92,83 @@ def _subjects(books: Books) -> list[str]:
         raise NothingSelected(
             f"{books.out.url} has no manifest. Run cleanplate enumerate, or leave out --no-enumerate."
         )
-    return [subject for subject in listed if books.selection.has_subject(subject)]
+    chosen = [subject for subject in listed if books.selection.has_subject(subject)]
+    manifests = (read_manifest(books.out, subject) for subject in chosen)
+    check_names(books.selection, listed, manifests)
+    return chosen
 
 
 def _todo(books: Books, subject: str) -> Todo | None:
     plan = books.plan(subject)
     if plan is None:
         return None
-    pending = plan.pending
-    n_shards: dict[Recipe, int] = {}
-    for shard in pending:
-        n_shards[shard.recipe] = n_shards.get(shard.recipe, 0) + 1
-    n_frames = sum(len(shard.rows) for shard in pending)
+    by_recipe: dict[Recipe, Pending] = {}
+    for shard in plan.pending:
+        before = by_recipe.get(shard.recipe, Pending(0, 0))
+        by_recipe[shard.recipe] = Pending(before.n_shards + 1, before.n_frames + len(shard.rows))
     frames = plan.manifest.frames
     pixels = int((frames.width.astype("int64") * frames.height).max()) if len(frames) else 0
     n_selected = sum(len(shard.rows) for shard in plan.selected)
-    n_bytes = int(n_frames * (pixels * BYTES_PER_PIXEL + BYTES_PER_FRAME))
-    return Todo(subject, n_shards, n_frames, n_bytes, n_selected - n_frames)
+    n_pending = sum(pending.n_frames for pending in by_recipe.values())
+    return Todo(subject, by_recipe, int(pixels * BYTES_PER_PIXEL + BYTES_PER_FRAME), n_selected - n_pending)
 
 
 def _matte_pending(
     books: Books, busy: Sequence[Todo], summary: Summary, watcher: Watcher, each_subject: EachSubject
 ) -> None:
     """Work through the pending shards, one pool for each recipe that is still due."""
-    recipes = dict.fromkeys(recipe for todo in busy for recipe in todo.n_shards)
-    for recipe in recipes:
+    for recipe in dict.fromkeys(recipe for todo in busy for recipe in todo.by_recipe):
         weights = _weights_for(books, recipe, watcher)
-        subjects = [todo.subject for todo in busy if recipe in todo.n_shards]
         watcher.say(_announce(recipe, books.workforce))
         pool = books.open_pool(recipe, weights)
+        job = Job(books, recipe, pool, summary, watcher)
         try:
-            each_subject(subjects, lambda subject: _matte_subject(books, subject, recipe, pool, summary, watcher))  # noqa: B023
+            each_subject([todo.subject for todo in busy if recipe in todo.by_recipe], job.matte_subject)
         finally:
             pool.close()
 
 
-def _matte_subject(books: Books, subject: str, recipe: Recipe, pool: Pool, summary: Summary, watcher: Watcher) -> None:
-    """Matte the pending shards of one subject and recipe, and keep account of what fails."""
-    plan = books.plan(subject)
-    if plan is None:
-        return
-    rule = plan.manifest.fingerprint_rule
-    shards = (s.to_shard(plan.manifest.frames, plan.manifest.plates, rule) for s in plan.pending if s.recipe == recipe)
-    n_in_a_row = 0
-    for outcome in pool.matte(shards):
-        watcher.settled(outcome)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The pending shards of one recipe, on one pool."""
+
+    books: Books
+    recipe: Recipe
+    pool: Pool
+    summary: Summary
+    watcher: Watcher
+
+    def matte_subject(self, subject: str) -> None:
+        """Matte the pending shards of one subject, and keep account of what fails.
+
+        Receipts that the new masks make untrue are withdrawn: before, those of earlier inputs; after, those of
+        decisions that another run has made and carried out meanwhile.
+        """
+        books = self.books.refreshed()
+        plan = books.plan(subject)
+        if plan is None:
+            return
+        due = [shard for shard in plan.pending if shard.recipe == self.recipe]
+        withdraw_stale(books.out, plan, due)
+        manifest = plan.manifest
+        shards = (shard.to_shard(manifest.frames, manifest.plates, manifest.fingerprint_rule) for shard in due)
+        try:
+            for outcome in self.pool.matte(shards):
+                self._settle(outcome)
+        finally:
+            known = books.decisions[-1].number
+            newer = [decision for decision in books.refreshed().decisions if decision.number > known]
+            if withdraw_newer(books.out, plan, due, newer):
+                self.watcher.warn(f"Subject {subject}: another run decided anew meanwhile; those frames are pending.")
+
+    def _settle(self, outcome: ShardSummary | ShardFailure) -> None:
+        self.watcher.settled(outcome)
+        n_in_a_row = self.summary.add(outcome)
         if isinstance(outcome, ShardSummary):
-            n_in_a_row = 0
-            summary.add(outcome)
-            continue
-        n_in_a_row += 1
-        summary.failures.append(outcome)
+            return
         if outcome.kind == "full":
             raise NoRoom(f"{outcome.shard_id}: {outcome.message}")
-        write_failure(books.out, outcome, summary.run_id or "")
+        write_failure(self.books.out, outcome, self.summary.run_id or "")
         if n_in_a_row >= MAX_FAILURES_IN_A_ROW:
             raise Fault(f"{n_in_a_row} shards in a row failed, the last one because: {outcome.message}")
 

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.engines import prepare_engines
 from flows.enumerate import count, enumerate_capture
 from flows.matte import matte
 from flows.reprocess import reprocess
@@ -60,7 +61,7 @@ class FlowLogWatcher(QuietWatcher):
 def enumerate_captures(capture: str, out: str, settings: EnumerateSettings | None = None) -> State[Any]:
     """List a capture into the manifest of an output root."""
     settings = settings or EnumerateSettings()
-    source, target = open_folder(capture, settings.storage_option), open_folder(out, settings.storage_option)
+    source, target = open_folder(capture, settings.store_options), open_folder(out, settings.store_options)
     found = list(enumerate_capture(source, target, settings.subjects, settings.fingerprint))
     n_frames = sum(one.n_frames for one in found)
     return Completed(message=f"{count(len(found), 'subject')}, {count(n_frames, 'frame')}")
@@ -70,6 +71,7 @@ def enumerate_captures(capture: str, out: str, settings: EnumerateSettings | Non
 def matte_captures(capture: str, out: str, settings: MatteSettings | None = None) -> State[Any]:
     """Matte what is pending of a capture; may be repeated and killed at any time."""
     caller = CALLER.get() or Caller(FlowLogWatcher())
+    prepare_engines()
     settings = settings or MatteSettings()
     return _end(caller, matte(capture, out, settings, caller.watcher, _as_tasks, caller.dry_run))
 

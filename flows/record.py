@@ -14,7 +14,8 @@ from contextlib import contextmanager
 
 from flows.books import Books
 from flows.summary import Summary
-from manifests.runs import log_path, new_run_id, write_run
+from manifests.plan import frames_of
+from manifests.runs import log_path, new_run_id, spans_of, write_run
 from manifests.storage import Folder, user_temporary_file
 
 OUR_LOGGERS = ("cleanplate", "flows", "matting_tasks", "manifests")
@@ -34,6 +35,8 @@ def recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[No
         "selection": str(books.selection),
         "recipe_id": books.recipe.recipe_id,
         "subjects": subjects,
+        "announced": {subject: _announcement(books, subject) for subject in subjects},
+        "decision": books.decisions[-1].number,
         "settings": books.settings.model_dump(exclude={"storage_option"}),
         "log": log_path(summary.run_id),
     }
@@ -69,6 +72,15 @@ def logging_to(out: Folder, path: str) -> Iterator[None]:
         if target is None:
             out.write_atomic(path, file.read_bytes())
             file.unlink()
+
+
+def _announcement(books: Books, subject: str) -> list[tuple[str, str, list[tuple[int, int]]]]:
+    """Return the frames of a subject that a run will write, as (sequence, camera, spans)."""
+    plan = books.plan(subject)
+    streams: dict[tuple[str, str], list[int]] = {}
+    for _, sequence, camera, frame in () if plan is None else frames_of(plan, plan.pending):
+        streams.setdefault((sequence, camera), []).append(frame)
+    return [(sequence, camera, spans_of(frames)) for (sequence, camera), frames in streams.items()]
 
 
 def _state(error: BaseException | None) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from flows.books import Books, open_books
 from flows.matte import EachSubject, in_turn, list_capture, work
+from flows.resolve import check_model, override_recipe, resolve_recipe
 from flows.settings import MatteSettings
 from flows.summary import Summary
 from flows.watch import Watcher
-from manifests.decisions import read_decisions
+from manifests.decisions import Selection, read_decisions
 from manifests.errors import NothingSelected, UsageError
 from manifests.manifest import read_manifest
-from manifests.plan import read_plan
 from manifests.recipe import Recipe
 from manifests.root import read_root
+from manifests.runs import read_runs
 from manifests.storage import Folder, open_folder
 
 
@@ -27,17 +28,40 @@ def reprocess(
 
     The same command after a kill goes on with the unfinished decision; after the end it decides again.
     """
-    out = open_folder(out_url, settings.storage_option)
+    out = open_folder(out_url, settings.store_options)
     base, capture_url = _base_recipe(out, settings)
-    capture = open_folder(capture_url, settings.storage_option)
-    if "model" not in settings.model_fields_set:
+    capture = open_folder(capture_url, settings.store_options)
+    said = settings.model_fields_set
+    if "model" not in said:
         settings = settings.model_copy(update={"model": base.model})
+    check_model(settings.model)
     if settings.enumerate:
         list_capture(capture, out, settings, watcher)
     with open_books(out, capture_url, settings, settings.selection, watcher, base) as books:
         if not _is_unfinished(books):
-            books = books.propose(books.selection, books.recipe, "reprocess")
+            books = _propose(books, "model" in said)
         return work(books, watcher, each_subject or in_turn, dry_run)
+
+
+def _propose(books: Books, model_was_said: bool) -> Books:
+    """Propose one decision for the selection, or, where other recipes have decided parts of it, one for each.
+
+    Each part keeps its own recipe but for the knobs that were said.
+    """
+    parts: dict[Recipe, dict[str, list[tuple[str, str, int]]]] = {}
+    for subject in books.selection.subjects or ():
+        plan = books.plan(subject)
+        for shard in () if plan is None else plan.selected:
+            frames = plan.manifest.frames.frame[shard.rows[plan.chosen[shard.rows]]].tolist()  # type: ignore[union-attr]
+            triples = [(shard.sequence, shard.camera, frame) for frame in frames]
+            parts.setdefault(shard.recipe, {}).setdefault(subject, []).extend(triples)
+    if len(parts) < 2 or model_was_said:
+        return books.propose(books.selection, books.recipe, "reprocess")
+    for recipe, listed in parts.items():
+        resolved = resolve_recipe(books.settings.for_model(recipe.model), recipe, books.machine, recipe.weights_sha256)
+        changed = override_recipe(recipe, books.settings, resolved)
+        books = books.propose(Selection(listed=listed), changed, "reprocess")
+    return books
 
 
 def _base_recipe(out: Folder, settings: MatteSettings) -> tuple[Recipe, str]:
@@ -55,12 +79,9 @@ def _base_recipe(out: Folder, settings: MatteSettings) -> tuple[Recipe, str]:
 
 
 def _is_unfinished(books: Books) -> bool:
-    """Tell whether the last decision is this one, and some of its shards are still pending."""
+    """Tell whether the last decision is this one, and no run has finished since it was made."""
     last = books.decisions[-1]
     if (last.reason, last.selection, last.recipe) != ("reprocess", books.selection, books.recipe):
         return False
-    plans = (
-        read_plan(books.out, subject, books.decisions, books.selection, books.root.grid)
-        for subject in books.selection.subjects or ()
-    )
-    return any(shard.decision == last.number for plan in plans if plan is not None for shard in plan.pending)
+    runs = read_runs(books.out)
+    return not any(run["state"] == "finished" and run.get("decision", -1) >= last.number for run in runs)

@@ -6,14 +6,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.settings import MatteSettings, weights_folder
-from manifests.errors import UsageError, WeightsRefused
+from manifests.errors import DeviceFault, UsageError, WeightsRefused
 from manifests.recipe import Numerics, Recipe
 from models.checkpoints import check_fits
 from models.errors import ModelError, UnknownModel
 from models.registry import entry, parameters_read
 from models.weights import Fetched, fetch, file_sha256, locate
+
+if TYPE_CHECKING:
+    from matting_tasks.cluster import Cluster
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
@@ -53,18 +57,20 @@ class WeightsFile:
     sha256: str
 
 
-def resolve_machine(settings: MatteSettings, pinned: Recipe | None, cluster_gpus: list[str] | None) -> Machine:
-    """Find the device; `cluster_gpus` are the names of a joined cluster's GPUs, None on this machine alone.
+def resolve_machine(settings: MatteSettings, pinned: Recipe | None, cluster: Cluster | None) -> Machine:
+    """Find the device, on a joined cluster or, where that is None, on this machine; raises DeviceFault.
 
     A device that the root pins is taken for `auto`, so that another run of it makes the same bytes.
     """
-    n_cores = len(os.sched_getaffinity(0))
     device = settings.device
     if device == "auto" and pinned is not None:
         device = "cpu" if pinned.numerics.device_class == "cpu" else "cuda"
-    if cluster_gpus:
-        found = "cpu" if device == "cpu" else f"cuda:{cluster_gpus[0]}"
-        return Machine(device, found, len(cluster_gpus), n_cores)
+    if cluster is not None:
+        if device.startswith("cuda") and not cluster.n_gpus:
+            raise DeviceFault("A GPU is asked for, and the Ray cluster has none: add GPU nodes, or use --device cpu.")
+        found = "cpu" if device == "cpu" or not cluster.n_gpus else f"cuda:{cluster.gpu_name}"
+        return Machine(device, found, cluster.n_gpus, cluster.n_cores)
+    n_cores = len(os.sched_getaffinity(0))
     if device == "cpu":
         return Machine(device, "cpu", 0, n_cores)
 
@@ -88,7 +94,7 @@ def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:
         n_workers = max(1, machine.n_cores // CPU_THREADS)
     n_cores = max(1, machine.n_cores // n_workers)
     n_threads = settings.io_threads or min(8, max(2, n_cores))
-    return Workforce(n_workers, 1 if on_gpu else n_cores, n_gpus, n_threads)
+    return Workforce(n_workers, 1 if on_gpu else min(CPU_THREADS, n_cores), n_gpus, n_threads)
 
 
 def resolve_recipe(
@@ -104,6 +110,8 @@ def resolve_recipe(
     except (UnknownModel, ValueError) as err:
         raise UsageError(f"--model {settings.model}: {err}") from err
     last = None if pinned is None else pinned.numerics
+    if last is not None and settings.device != "auto" and last.device_class != machine.device_class:
+        last = None  # what was pinned for another kind of device says nothing here
     on_gpu = machine.device_class != "cpu"
     numerics = Numerics(
         device_class=last.device_class if last and settings.device == "auto" else machine.device_class,
@@ -188,6 +196,14 @@ def _fetch(model: str, say: Say, progress: Progress | None) -> Fetched:
             "and another file will be refused from here on."
         )
     return fetched
+
+
+def check_model(name: str) -> None:
+    """Raise UsageError for a model that is not in the registry."""
+    try:
+        entry(name)
+    except UnknownModel as err:
+        raise UsageError(f"--model {name}: {err}") from err
 
 
 def _known_parameters(settings: MatteSettings, known: tuple[str, ...]) -> dict[str, int | float | str]:

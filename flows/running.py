@@ -8,8 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-
-from rich.console import Console
+from dataclasses import asdict
 
 from flows.engines import prepare_engines
 from flows.enumerate import enumerate_capture, tell
@@ -17,7 +16,7 @@ from flows.matte import matte
 from flows.record import OUR_LOGGERS
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
-from flows.show import show_plan, show_summary
+from flows.show import plain_console, show_plan, show_summary
 from flows.summary import Summary
 from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
 from manifests.errors import Fault
@@ -53,8 +52,8 @@ def run_reprocess(out: str, settings: MatteSettings, mode: str, dry_run: bool) -
 
 def run_enumerate(capture: str, out: str, settings: EnumerateSettings) -> int:
     """List a capture into the manifest, print what changed, and return 0."""
-    console = Console()
-    source, target = open_folder(capture, settings.storage_option), open_folder(out, settings.storage_option)
+    console = plain_console()
+    source, target = open_folder(capture, settings.store_options), open_folder(out, settings.store_options)
     with console.status(f"Listing {source.url}") as status:
         found = []
         for one in enumerate_capture(source, target, settings.subjects, settings.fingerprint):
@@ -66,19 +65,39 @@ def run_enumerate(capture: str, out: str, settings: EnumerateSettings) -> int:
 
 
 def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int:
-    console = Console(file=sys.stdout)
+    console = plain_console(file=sys.stdout)
     prepare_engines()
     watcher = make_watcher(mode, console, sys.stdout)
     with watcher, _warnings_to(watcher), redirect_stdout(_EngineTalk()):
         summary = run(watcher)
     if isinstance(watcher, JsonLinesWatcher):
-        watcher.event("summary", {"cameras": summary.cameras, "exit_code": summary.exit_code, "out": summary.out_url})
+        _tell_summary(watcher, summary)
     elif mode == "text":
         if dry_run:
             show_plan(console, summary)
         else:
-            show_summary(console, summary, shlex.join(["cleanplate", *sys.argv[1:]]))
+            show_summary(console, summary, _command_again())
     return 0 if dry_run else summary.exit_code
+
+
+def _tell_summary(watcher: JsonLinesWatcher, summary: Summary) -> None:
+    for todo in summary.todo:
+        for recipe, pending in todo.by_recipe.items():
+            due = {"subject": todo.subject, "recipe_id": recipe.recipe_id, "model": recipe.model, **pending._asdict()}
+            watcher.event("todo", due)
+    cameras = [asdict(camera) for camera in summary.cameras]
+    watcher.event("summary", {"cameras": cameras, "exit_code": summary.exit_code, "out": summary.out_url})
+
+
+def _command_again() -> str:
+    """Return the command that was given, without what may be secret in it."""
+    words = list(sys.argv[1:])
+    for place, word in enumerate(words):
+        if word == "--storage-option" and place + 1 < len(words):
+            words[place + 1] = f"{words[place + 1].split('=', 1)[0]}=..."
+        elif word.startswith("--storage-option="):
+            words[place] = f"--storage-option={word.split('=', 2)[1]}=..."
+    return shlex.join(["cleanplate", *words])
 
 
 class _EngineTalk(io.TextIOBase):

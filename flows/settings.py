@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from manifests.decisions import Selection, parse_slice
 from manifests.errors import UsageError
@@ -31,7 +31,10 @@ MODEL_PARAMETERS = RECIPE_FIELDS[2:7]
 
 
 def _split(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    names = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if names == []:
+        raise ValueError("it names nothing")
+    return names
 
 
 def _pairs(value: Any) -> Any:
@@ -40,7 +43,7 @@ def _pairs(value: Any) -> Any:
         return value
     wrong = [text for text in value if "=" not in text]
     if wrong:
-        raise ValueError(f"expected key=value, found {wrong[0]!r}")
+        raise ValueError("key=value is wanted")
     return dict(text.split("=", 1) for text in value)
 
 
@@ -69,12 +72,13 @@ class EnumerateSettings(Settings):
         SELECTION,
         "Frame numbers as a Python slice, such as 0:100 or ::3, or one number. Whole shards are matted.",
     )
-    fingerprint: Literal["stat", "size", "etag", "content"] = knob(
-        "stat",
+    fingerprint: Literal["stat", "size", "etag", "content"] | None = knob(
+        None,
         STORES,
-        "How a changed file is known: size and time (etag on S3); size alone or content for captures that were moved.",
+        "How a changed file is known; pinned by the first run. stat (default): size and time, the etag on S3; "
+        "size alone or content for captures that will be moved without their times.",
     )
-    storage_option: Annotated[dict[str, str], BeforeValidator(_pairs)] = knob(
+    storage_option: Annotated[dict[str, SecretStr], BeforeValidator(_pairs)] = knob(
         {}, STORES, "key=value for the S3 client, such as endpoint_url=http://host:9000. May be given again."
     )
 
@@ -87,6 +91,11 @@ class EnumerateSettings(Settings):
             except UsageError as err:
                 raise ValueError(str(err)) from err
         return text
+
+    @property
+    def store_options(self) -> dict[str, str]:
+        """Return the options of the stores in plain text; they may hold secrets, and are shown nowhere."""
+        return {name: value.get_secret_value() for name, value in self.storage_option.items()}
 
     @property
     def selection(self) -> Selection:
@@ -136,6 +145,10 @@ class MatteSettings(EnumerateSettings):
     replace: bool = knob(False, STORES, "Go on with another recipe, or over masks that cleanplate did not make.")
     retry_failed: bool = knob(False, STORES, "Matte again the frames whose rows are not ok.")
 
+    def for_model(self, model: str) -> MatteSettings:
+        """Return these settings with another model."""
+        return self.model_copy(update={"model": model})
+
     @property
     def given_parameters(self) -> dict[str, int | float | str]:
         """Return the model parameters that were said, by name."""
@@ -153,8 +166,10 @@ def load_settings(kind: type[AnySettings], config: Path | None, given: dict[str,
             values = tomllib.loads(config.read_text())
         except FileNotFoundError as err:
             raise UsageError(f"--config {config}: there is no such file.") from err
-        except tomllib.TOMLDecodeError as err:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
             raise UsageError(f"--config {config} is not TOML: {err}.") from err
+        except OSError as err:
+            raise UsageError(f"--config {config} cannot be read: {err}.") from err
     values = {name.replace("-", "_"): value for name, value in values.items()}
     try:
         return kind(**values | {name: value for name, value in given.items() if value is not None})
@@ -173,4 +188,5 @@ def _complaint(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
     if problem["type"] == "extra_forbidden":
         return f"{name}: there is no such setting."
-    return f"--{name}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})."
+    found = "" if "storage" in name else f" (found {problem['input']!r})"
+    return f"--{name}: {problem['msg'].removeprefix('Value error, ')}{found}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +18,11 @@ MOST_ROWS = 48
 MOST_REASONS = 12
 
 
+def plain_console(**options: Any) -> Console:
+    """Return a console that prints names and paths as they are: no markup, no colours of its own."""
+    return Console(markup=False, emoji=False, **options)
+
+
 def show_plan(console: Console, summary: Summary) -> None:
     """Print a dry run: shards, frames and bytes by subject and recipe, and what is done already."""
     table = Table(title="Plan (nothing was written but the manifest)", title_justify="left")
@@ -25,20 +31,20 @@ def show_plan(console: Console, summary: Summary) -> None:
     for name in ("shards", "frames", "about MB", "frames done already"):
         table.add_column(name, justify="right")
     for todo in summary.todo:
-        for recipe, n_shards in todo.n_shards.items():
-            cells = (str(n_shards), str(todo.n_frames), f"{todo.n_bytes / 1e6:.1f}", str(todo.n_done))
+        for recipe, pending in todo.by_recipe.items():
+            n_megabytes = pending.n_frames * todo.frame_bytes / 1e6
+            cells = (str(pending.n_shards), str(pending.n_frames), f"{n_megabytes:.1f}", str(todo.n_done))
             table.add_row(todo.subject, recipe.model, recipe.recipe_id, *cells)
-        if not todo.n_shards:
+        if not todo.by_recipe:
             table.add_row(todo.subject, "", "", "0", "0", "0.0", str(todo.n_done))
     console.print(table)
     n_frames = sum(todo.n_frames for todo in summary.todo)
     n_bytes = sum(todo.n_bytes for todo in summary.todo)
-    n_shards = sum(sum(todo.n_shards.values()) for todo in summary.todo)
+    n_shards = sum(todo.n_shards for todo in summary.todo)
     done = sum(todo.n_done for todo in summary.todo)
     console.print(
         f"To do: {count(n_shards, 'shard')}, {count(n_frames, 'frame')}, about {n_bytes / 1e6:.1f} MB; "
         f"done already: {count(done, 'frame')}.",
-        highlight=False,
     )
 
 
@@ -46,16 +52,15 @@ def show_summary(console: Console, summary: Summary, resume: str) -> None:
     """Print how a run ended: a table, what went wrong and what to do, and where the masks lie."""
     show_cameras(console, summary.cameras)
     if not summary.run_id:
-        console.print("Nothing to do: every selected frame has its receipt.", highlight=False)
+        console.print("Nothing to do: every selected frame has its receipt.")
     else:
         rate = summary.n_written / summary.seconds if summary.seconds else 0.0
         console.print(
             f"{count(summary.n_written, 'frame')} matted in {summary.seconds:.1f} s ({rate:.1f} frames/s), "
             f"{summary.n_bytes / 1e6:.1f} MB written.",
-            highlight=False,
         )
     show_reasons(console, summary, resume)
-    console.print(f"Masks: {summary.out_url}", highlight=False, soft_wrap=True)
+    console.print(f"Masks: {summary.out_url}", soft_wrap=True)
 
 
 def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
@@ -73,7 +78,7 @@ def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
         table.add_row(*names, str(row.n_frames), str(row.n_ok), str(row.n_pending), failed)
     console.print(table)
     if len(rows) > 2 * MOST_ROWS:
-        console.print(f"... and {len(rows) - 2 * MOST_ROWS} more rows; narrow them by --subjects.", highlight=False)
+        console.print(f"... and {len(rows) - 2 * MOST_ROWS} more rows; narrow them by --subjects.")
 
 
 def show_reasons(console: Console, summary: Summary, resume: str) -> None:
@@ -87,17 +92,16 @@ def show_reasons(console: Console, summary: Summary, resume: str) -> None:
     for reason in reasons[:MOST_REASONS]:
         _warn(console, reason)
     if len(reasons) > MOST_REASONS:
-        console.print(f"... and {len(reasons) - MOST_REASONS} more; cleanplate status lists them.", highlight=False)
+        console.print(f"... and {len(reasons) - MOST_REASONS} more; cleanplate status lists them.")
     n_failed = sum(camera.n_failed for camera in summary.cameras)
     n_pending = sum(camera.n_pending for camera in summary.cameras)
     if n_failed:
         console.print(
             f"{count(n_failed, 'frame')} could not be matted. Mend the files and run the same command again: "
             "changed files are matted again by themselves. After a crash add --retry-failed.",
-            highlight=False,
         )
     if n_pending:
-        console.print(f"{count(n_pending, 'frame')} still pending. Go on with: {resume}", highlight=False)
+        console.print(f"{count(n_pending, 'frame')} still pending. Go on with: {resume}")
 
 
 def _by_subject(cameras: Sequence[CameraStatus]) -> list[CameraStatus]:

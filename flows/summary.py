@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from manifests.plan import CameraStatus
 from manifests.recipe import Recipe
 from manifests.records import ShardFailure, ShardSummary
 
 
+class Pending(NamedTuple):
+    """How much of a subject is pending by one recipe."""
+
+    n_shards: int
+    n_frames: int
+
+
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What is to do for one subject: pending shards and frames by recipe, and the bytes that they will write."""
+    """What is to do for one subject, by recipe, and what is done; `frame_bytes` is what a frame's masks may take."""
 
     subject: str
-    n_shards: dict[Recipe, int]
-    n_frames: int
-    n_bytes: int
+    by_recipe: Mapping[Recipe, Pending]
+    frame_bytes: int
     n_done: int
+
+    @property
+    def n_shards(self) -> int:
+        """Count the pending shards."""
+        return sum(pending.n_shards for pending in self.by_recipe.values())
+
+    @property
+    def n_frames(self) -> int:
+        """Count the pending frames."""
+        return sum(pending.n_frames for pending in self.by_recipe.values())
+
+    @property
+    def n_bytes(self) -> int:
+        """Estimate what the pending masks will take."""
+        return self.n_frames * self.frame_bytes
 
 
 @dataclass(slots=True)
@@ -33,17 +56,27 @@ class Summary:
     cameras: list[CameraStatus] = field(default_factory=list)
     failures: list[ShardFailure] = field(default_factory=list)
     run_id: str | None = None
+    n_failed_in_a_row: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, shard: ShardSummary) -> None:
-        """Count a committed shard; subjects may be worked on at once."""
+    def add(self, outcome: ShardSummary | ShardFailure) -> int:
+        """Count a shard that was committed or failed, and return how many have failed in a row since.
+
+        Subjects may be worked on at once.
+        """
         with self.lock:
-            self.n_written += shard.by_status.get("ok", 0)
-            self.n_bytes += shard.bytes_written
+            if isinstance(outcome, ShardFailure):
+                self.failures.append(outcome)
+                self.n_failed_in_a_row += 1
+            else:
+                self.n_written += outcome.by_status.get("ok", 0)
+                self.n_bytes += outcome.bytes_written
+                self.n_failed_in_a_row = 0
+            return self.n_failed_in_a_row
 
     @property
     def exit_code(self) -> int:
         """Return 1 if selected frames are still pending, 3 if some are not ok, else 0."""
-        if self.failures or any(camera.n_pending for camera in self.cameras):
+        if any(camera.n_pending for camera in self.cameras):
             return 1
         return 3 if any(camera.n_failed for camera in self.cameras) else 0

@@ -152,11 +152,11 @@ class RichWatcher(QuietWatcher):
     def say(self, text: str) -> None:
         """Print a line above the bar."""
         super().say(text)
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a line above the bar, marked."""
-        self._console.print(Text.assemble(("! ", "bold yellow"), text))
+        self._console.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
 
     def planned(self, n_frames: int, n_shards: int) -> None:
         """Draw the bar."""

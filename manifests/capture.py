@@ -23,11 +23,16 @@ _SUFFIX_RANK = {"jpg": 0, "jpeg": 1, "png": 2}
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """One subject as it lies in the capture; `n_masks` counts the masks that already lie beside the frames."""
+    """One subject as it lies in the capture.
+
+    `n_masks` counts the masks that already lie beside the frames, `n_doubles` the files that were left out because
+    another one is the same frame or plate (as .jpg and .png, or in folders 1 and 0001).
+    """
 
     frames: FrameTable
     plates: dict[str, Plate]
     n_masks: int
+    n_doubles: int = 0
 
 
 def find_subjects(capture: Folder) -> list[str]:
@@ -55,22 +60,23 @@ def scan_subject(capture: Folder, subject: str, rule: str) -> Scanned:
     frames: dict[tuple[str, int], FileStat] = {}
     visible: dict[tuple[str, int], FileStat] = {}
     plates: dict[str, FileStat] = {}
-    n_masks = 0
+    n_masks = n_doubles = 0
     for stat in capture.list(subject):
         found = gha.parse(stat.path[len(subject) + 1 :])
         if found is None:
             continue
         if found.role == "frame":
-            _keep_first(frames, (found.camera, found.frame), stat)
+            n_doubles += _keep_first(frames, (found.camera, found.frame), stat)
         elif found.role == "visible":
             _keep_first(visible, (found.camera, found.frame), stat)
         elif found.role == "plate":
-            _keep_first(plates, found.camera, stat)
+            n_doubles += _keep_first(plates, found.camera, stat)
         else:
             n_masks += 1
     table = _table(capture, subject, rule, frames, visible)
     cameras = sorted({camera for camera, _ in frames} | set(plates))
-    return Scanned(table, {c: _plate(capture, subject, c, plates.get(c), rule) for c in cameras}, n_masks)
+    known = {camera: _plate(capture, subject, camera, plates.get(camera), rule) for camera in cameras}
+    return Scanned(table, known, n_masks, n_doubles)
 
 
 def fingerprint_of(data: bytes | None, stat: FileStat, rule: str) -> str:
@@ -80,11 +86,12 @@ def fingerprint_of(data: bytes | None, stat: FileStat, rule: str) -> str:
     return stat.fingerprint(rule)
 
 
-def _keep_first(found: dict[Key, FileStat], key: Key, stat: FileStat) -> None:
-    """Keep one file where a frame lies there twice, as .jpg and .png."""
+def _keep_first(found: dict[Key, FileStat], key: Key, stat: FileStat) -> bool:
+    """Keep one file where a frame lies there twice, as .jpg and .png; tell whether it does."""
     known = found.get(key)
     if known is None or _rank(stat) < _rank(known):
         found[key] = stat
+    return known is not None
 
 
 def _rank(stat: FileStat) -> tuple[int, str]:

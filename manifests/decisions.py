@@ -166,6 +166,8 @@ def append_decision(
     record = {"selection": selection.to_record(), "recipe": json.loads(recipe.to_json()), "reason": reason}
     data = json.dumps(record, indent=1, sort_keys=True).encode()
     while not out.put_if_absent(f"{DECISIONS}/{number}.json", data):
+        if out.read(f"{DECISIONS}/{number}.json") == data:
+            break  # another run has decided the very same meanwhile
         number += 1
     return Decision(number, selection, recipe, reason)
 

@@ -9,6 +9,7 @@
     │   ├── ForeignMasks
     │   ├── CaptureDiffers
     │   ├── SchemaUnknown
+    │   │   └── SchemaNewer
     │   └── WeightsRefused
     ├── Fault               exit 1   ours, or the infrastructure's
     │   ├── StoreFault
@@ -65,6 +66,10 @@ class CaptureDiffers(Refused):
 
 class SchemaUnknown(Refused):
     """Say that a file of ours has a schema that this version cannot read."""
+
+
+class SchemaNewer(SchemaUnknown):
+    """Say that a newer version of cleanplate wrote a file."""
 
 
 class WeightsRefused(Refused):

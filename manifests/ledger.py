@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,11 +98,39 @@ def compact(out: Folder, subject: str, plan: Sequence[PlannedShard]) -> bool:
         rows, metas = _read_all(out, ledger)
     except FileNotFoundError:  # another run has compacted meanwhile
         return False
-    digest = hashlib.sha256("\n".join(sorted(ledger.failed)).encode()).hexdigest()[:16]
-    path = f"{ledger_folder(subject)}/{digest}{_COMPACTED}"
+    path = _compacted_path(subject, sorted(ledger.failed))
     out.write_atomic(path, write_rows(rows, {"subject": subject, "receipts": metas}))
     out.delete(other for other in superseded if other != path)
     return True
+
+
+def withdraw(out: Folder, subject: str, is_void: Callable[[FrameRow], bool]) -> int:
+    """Delete the receipts that have a void row, before the masks that they name are written over; return their number.
+
+    Else a receipt could come to speak for masks that it never saw: when an input changes and then changes back, or
+    when a run that began before a decision writes over what the decision made.
+    """
+    from manifests.tables import write_rows
+
+    ledger = read_ledger(out, subject)
+    rows, metas = _read_all(out, ledger)
+    void = {row.shard_id for row in rows if is_void(row)}
+    if not void:
+        return 0
+    if void & (set(ledger.failed) - set(ledger.singles)):
+        kept = [row for row in rows if row.shard_id not in void]
+        shard_ids = sorted({row.shard_id for row in kept})
+        path = _compacted_path(subject, shard_ids)
+        kept_metas = {shard_id: meta for shard_id, meta in metas.items() if shard_id not in void}
+        out.write_atomic(path, write_rows(kept, {"subject": subject, "receipts": kept_metas}))
+        out.delete(other for other in ledger.compacted if other != path)
+    out.delete(path for shard_id, path in ledger.singles.items() if shard_id in void)
+    return len(void)
+
+
+def _compacted_path(subject: str, shard_ids: Sequence[str]) -> str:
+    digest = hashlib.sha256("\n".join(shard_ids).encode()).hexdigest()[:16]
+    return f"{ledger_folder(subject)}/{digest}{_COMPACTED}"
 
 
 def _read_listed(out: Folder, listed: Sequence[str]) -> Ledger:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -124,13 +124,16 @@ def compare(old: Manifest | None, new: Manifest) -> Changes:
     return Changes(added, changed, vanished)
 
 
-def holes(frames: FrameTable) -> dict[Stream, list[int]]:
-    """Return, per (sequence, camera), the frames that another camera of the sequence has and this one lacks."""
+def holes(frames: FrameTable, plates: Iterable[str] = ()) -> dict[Stream, list[int]]:
+    """Return, per (sequence, camera), the frames that another camera of the sequence has and this one lacks.
+
+    A camera that has a plate and no frame lacks all of them.
+    """
     lacking: dict[Stream, list[int]] = {}
     for sequence in sorted(set(frames.sequence)):
         rows = frames.sequence == sequence
         everyone = np.unique(frames.frame[rows])
-        for camera in sorted(set(frames.camera)):
+        for camera in sorted({*frames.camera, *plates}):
             missing = np.setdiff1d(everyone, frames.frame[rows & (frames.camera == camera)])
             if len(missing):
                 lacking[sequence, camera] = missing.tolist()

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from manifests.decisions import Decision, Selection
-from manifests.layouts import gha
-from manifests.ledger import Ledger, pending, read_ledger, read_receipts
+from manifests.ledger import Ledger, pending, read_ledger, read_receipts, withdraw
 from manifests.manifest import Manifest, read_manifest
 from manifests.records import FrameRow
-from manifests.sharding import PlannedShard, plan_subject
+from manifests.sharding import FrameTable, PlannedShard, plan_subject
 from manifests.storage import Folder
+
+FrameKey = tuple[int, str, str, int]
+"""(decision, sequence, camera, frame) of one subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,41 @@ def failed_frames(out: Folder, plan: SubjectPlan) -> dict[int, list[FrameRow]]:
     return found
 
 
-def mask_paths_of(plan: SubjectPlan, shards: Iterable[PlannedShard]) -> Iterator[str]:
-    """Yield the paths, relative to the output root, of all masks that the shards would write."""
+def withdraw_stale(out: Folder, plan: SubjectPlan, due: Sequence[PlannedShard]) -> int:
+    """Withdraw the receipts that spoke for the frames of `due` when their inputs were others; return their number."""
+    stale = set(plan.ledger.failed) - {shard.shard_id for shard in plan.planned}
+    if not stale:
+        return 0
+    frames = set(frames_of(plan, due))
+    return withdraw(out, plan.subject, lambda row: row.shard_id in stale and _key(row) in frames)
+
+
+def withdraw_newer(out: Folder, plan: SubjectPlan, written: Sequence[PlannedShard], newer: Sequence[Decision]) -> int:
+    """Withdraw the receipts of decisions that came while `written` was written over what they made."""
+    frames = plan.manifest.frames
+    by_number = {decision.number: decision.selection.rows(frames) for decision in newer}
+    over = {
+        (number, *key[1:])
+        for number, rows in by_number.items()
+        for shard in written
+        for key in _keys(frames, number, shard.rows[rows[shard.rows]])
+    }
+    return withdraw(out, plan.subject, lambda row: _key(row) in over) if over else 0
+
+
+def frames_of(plan: SubjectPlan, shards: Iterable[PlannedShard]) -> Iterator[FrameKey]:
+    """Yield (decision, sequence, camera, frame) of all frames that the shards decide."""
     for shard in shards:
-        for frame in plan.manifest.frames.frame[shard.rows].tolist():
-            yield gha.mask_path(shard.subject, frame, shard.camera)
-            yield gha.lowres_path(shard.subject, frame, shard.camera)
+        yield from _keys(plan.manifest.frames, shard.decision, shard.rows)
+
+
+def _keys(frames: FrameTable, decision: int, rows: np.ndarray) -> Iterator[FrameKey]:
+    numbers = frames.frame[rows].tolist()
+    return ((decision, *key) for key in zip(frames.sequence[rows], frames.camera[rows], numbers, strict=True))
+
+
+def _key(row: FrameRow) -> FrameKey:
+    return row.decision, row.sequence, row.camera, row.frame
 
 
 def _failed_rows(out: Folder, plan: SubjectPlan) -> dict[str, list[FrameRow]]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from manifests.decisions import Decision, Selection
-from manifests.errors import SchemaUnknown
+from manifests.errors import SchemaNewer, SchemaUnknown
 from manifests.recipe import Recipe
 from manifests.sharding import GRID
 from manifests.storage import Folder
@@ -39,7 +39,7 @@ def read_root(out: Folder) -> Root | None:
     try:
         record = json.loads(data)
         if record["schema"] > ROOT_SCHEMA:
-            raise SchemaUnknown(
+            raise SchemaNewer(
                 f"{out.url}/{ROOT} has schema {record['schema']}, this cleanplate reads up to {ROOT_SCHEMA}: update it."
             )
         recipe = Recipe.from_record(record["recipe"])

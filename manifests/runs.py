@@ -6,7 +6,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from manifests.storage import Folder
@@ -49,6 +49,24 @@ def read_runs(out: Folder) -> list[dict[str, Any]]:
     return runs
 
 
-def started_subjects(out: Folder) -> set[str]:
-    """Return the subjects that any run has announced to matte: masks of others are not ours."""
-    return {subject for run in read_runs(out) for subject in run.get("subjects", ())}
+def announced_frames(out: Folder, subject: str) -> set[tuple[str, str, int]]:
+    """Return (sequence, camera, frame) of all frames of a subject that any run has announced to matte.
+
+    Masks of other frames are foreign: a run announces before it writes.
+    """
+    found: set[tuple[str, str, int]] = set()
+    for run in read_runs(out):
+        for sequence, camera, spans in run.get("announced", {}).get(subject, ()):
+            found |= {(sequence, camera, frame) for first, last in spans for frame in range(first, last + 1)}
+    return found
+
+
+def spans_of(frames: Iterable[int]) -> list[tuple[int, int]]:
+    """Return sorted frame numbers as spans (first, last)."""
+    spans: list[tuple[int, int]] = []
+    for frame in sorted(frames):
+        if spans and frame == spans[-1][1] + 1:
+            spans[-1] = spans[-1][0], frame
+        else:
+            spans.append((frame, frame))
+    return spans

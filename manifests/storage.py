@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from manifests.errors import UsageError
+from manifests.errors import StoreFault, UsageError
 from manifests.records import FileStat
 
 TEMPORARY = ".cleanplate-"
@@ -121,14 +121,13 @@ class LocalFolder:
 
     def list(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield all files below `prefix`; temporary files are passed over, and links that lead back up."""
-        pending = [prefix.strip("/")]
-        seen: set[str] = set()
+        pending: list[tuple[str, frozenset[str]]] = [(prefix.strip("/"), frozenset())]
         while pending:
-            folder = pending.pop()
+            folder, above = pending.pop()
             true_path = os.path.realpath(self._at(folder))
-            if true_path in seen:
+            if true_path in above:
                 continue
-            seen.add(true_path)
+            above |= {true_path}
             try:
                 entries = os.scandir(self._at(folder))
             except (FileNotFoundError, NotADirectoryError):
@@ -137,7 +136,7 @@ class LocalFolder:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir():
-                        pending.append(path)
+                        pending.append((path, above))
                     elif not entry.name.startswith(TEMPORARY):
                         with contextlib.suppress(FileNotFoundError):
                             stat = entry.stat()
@@ -185,6 +184,11 @@ class LocalFolder:
             yield temporary
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def unwritable(folder: Folder, err: OSError) -> StoreFault:
+    """Return the error that says that a folder cannot be written, and what to look at."""
+    return StoreFault(f"{folder.url} cannot be written ({err}). Check the path, its permissions, room and credentials.")
 
 
 def user_temporary_file(suffix: str) -> Path:

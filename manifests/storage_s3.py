@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
 from fsspec.asyn import sync
 from s3fs import S3FileSystem
 from s3fs.core import S3_RETRYABLE_ERRORS
@@ -49,7 +50,7 @@ class S3Folder:
         """Return the whole object and its etag; a body that breaks off is read again."""
         failure: Exception | None = None
         for _ in range(READ_TRIES):
-            response = self._fs.call_s3("get_object", Bucket=self._bucket, Key=self._key(path))
+            response = self._call(self._fs.call_s3, "get_object", Bucket=self._bucket, Key=self._key(path))
             try:
                 data: bytes = sync(self._fs.loop, response["Body"].read)
             except S3_RETRYABLE_ERRORS as err:
@@ -63,7 +64,7 @@ class S3Folder:
         if size_bytes <= 0:
             return b""
         try:
-            data: bytes = self._fs.cat_file(self._full(path), start=0, end=size_bytes)
+            data: bytes = self._call(self._fs.cat_file, self._full(path), start=0, end=size_bytes)
         except OSError as err:
             if "InvalidRange" in str(err) or "not satisfiable" in str(err):
                 return b""
@@ -72,7 +73,7 @@ class S3Folder:
 
     def write_atomic(self, path: str, data: bytes) -> None:
         """Put the object by one request (a completed multipart above 100 MiB)."""
-        self._fs.pipe_file(self._full(path), bytes(data))
+        self._call(self._fs.pipe_file, self._full(path), bytes(data))
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Put an object unless there is one, by a conditional PUT or, where the server has none, by a claim."""
@@ -85,7 +86,7 @@ class S3Folder:
     def list(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield all objects below `prefix`, from one recursive listing."""
         try:
-            found: dict[str, Any] = self._fs.find(self._full(prefix), detail=True)
+            found: dict[str, Any] = self._call(self._fs.find, self._full(prefix), detail=True)
         except FileNotFoundError:
             return
         for name, info in found.items():
@@ -96,7 +97,7 @@ class S3Folder:
     def children(self, prefix: str = "") -> tuple[str, ...]:
         """Return the sorted names of the folders directly below `prefix`."""
         try:
-            entries = self._fs.ls(self._full(prefix), detail=True)
+            entries = self._call(self._fs.ls, self._full(prefix), detail=True)
         except FileNotFoundError:
             return ()
         folders = (entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory")
@@ -105,13 +106,23 @@ class S3Folder:
     def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; one that is not there is fine."""
         for path in paths:
-            self._fs.call_s3("delete_object", Bucket=self._bucket, Key=self._key(path))
+            self._call(self._fs.call_s3, "delete_object", Bucket=self._bucket, Key=self._key(path))
 
     def free_bytes(self) -> None:
         """Tell nothing: a bucket has no end."""
 
     def local_path(self, path: str) -> None:
         """Tell that the object is on no disk of this machine."""
+
+    def _call(self, method: Callable[..., Any], *values: Any, **named: Any) -> Any:
+        """Call the client; its errors that are none of the system's become OSErrors that name the store."""
+        try:
+            return method(*values, **named)
+        except BotoCoreError as err:
+            raise OSError(
+                f"{self.url}: {err}. Check the endpoint and the credentials (the AWS environment and profile, or "
+                "--storage-option)."
+            ) from err
 
     def _key(self, path: str) -> str:
         return f"{self._prefix}/{path}" if self._prefix else path
@@ -121,7 +132,7 @@ class S3Folder:
 
     def _put_conditionally(self, path: str, data: bytes) -> bool:
         try:
-            self._fs.pipe_file(self._full(path), data, mode="create")
+            self._call(self._fs.pipe_file, self._full(path), data, mode="create")
         except OSError as err:
             if not _is_precondition_failure(err):
                 raise
@@ -161,7 +172,7 @@ class S3Folder:
         return self.read(path) == data
 
     def _exists(self, path: str) -> bool:
-        return bool(self._fs.exists(self._full(path)))
+        return bool(self._call(self._fs.exists, self._full(path)))
 
 
 def _plain(etag: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.errors import SchemaUnknown
+from manifests.errors import SchemaNewer, SchemaUnknown
 from manifests.records import FrameRow, Plate
 from manifests.sharding import FrameTable
 
@@ -133,7 +133,7 @@ def _from_parquet(
             "Delete it; a manifest is made again from the capture, a receipt by matting its frames again."
         ) from err
     if meta["schema"] > SCHEMA_VERSION:
-        raise SchemaUnknown(
+        raise SchemaNewer(
             f"{path} has schema {meta['schema']}, this cleanplate reads up to {SCHEMA_VERSION}: update cleanplate."
         )
     for field in schema:

@@ -8,7 +8,7 @@ import ray
 
 from manifests.errors import CleanplateError
 from manifests.records import Frame, Shard, ShardFailure
-from matting_tasks.worker import Outcome, Worker, WorkerSettings
+from matting_tasks.worker import Outcome, Worker, WorkerSettings, is_device_failure
 
 
 @ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=2, concurrency_groups={"control": 1})
@@ -36,8 +36,13 @@ class MattingActor:
         return outcome
 
     def rehearse(self, shard: Shard, frame: Frame, decode_only: bool) -> None:
-        """Try one frame and write nothing."""
-        self._ready().rehearse(shard, frame, decode_only)
+        """Try one frame and write nothing; a GPU that fails under it ends this process, as it does in `matte`."""
+        try:
+            self._ready().rehearse(shard, frame, decode_only)
+        except RuntimeError as err:
+            if is_device_failure(err):
+                os._exit(1)
+            raise
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def stop(self) -> bool:

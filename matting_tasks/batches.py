@@ -20,13 +20,20 @@ from matting_tasks.qc import measure_alpha, measure_error
 from models.base import MattingModel
 
 
+def _no_pixels() -> np.ndarray:
+    return np.empty((0, 0), dtype=np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class Matted:
-    """A frame behind the device: mask (H, W) and lowres (h, w) uint8, and the measures made there; or its fault."""
+    """A frame behind the device: mask (H, W) and lowres (h, w) uint8, and the measures made there.
+
+    A frame with a fault passes by with empty masks.
+    """
 
     read: ReadFrame
-    mask: np.ndarray | None = None
-    lowres: np.ndarray | None = None
+    mask: np.ndarray = field(default_factory=_no_pixels)
+    lowres: np.ndarray = field(default_factory=_no_pixels)
     measures: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ import ray
 from ray.exceptions import RayError
 
 from manifests.errors import WorkersDied
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a joined cluster has: CPU cores, GPUs, and the name of a GPU as torch there says it."""
+
+    n_cores: int
+    n_gpus: int
+    gpu_name: str | None
 
 
 def start_ray(address: str | None, n_cpus: int) -> None:
@@ -45,10 +55,12 @@ def stop_ray() -> None:
     ray.shutdown()
 
 
-def cluster_gpus() -> list[str]:
-    """Return one name a GPU of the cluster, as torch names the GPU of one of its nodes; empty without GPUs."""
-    n_gpus = int(ray.cluster_resources().get("GPU", 0))
-    return [ray.get(ray.remote(num_gpus=1)(_gpu_name).remote())] * n_gpus if n_gpus else []
+def look_at_cluster() -> Cluster:
+    """Count what the joined cluster has; one of its GPUs is asked for its name."""
+    resources = ray.cluster_resources()
+    n_gpus = int(resources.get("GPU", 0))
+    name = str(ray.get(ray.remote(num_gpus=1)(_gpu_name).remote())) if n_gpus else None
+    return Cluster(int(resources.get("CPU", 1)), n_gpus, name)
 
 
 def _gpu_name() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from manifests.errors import CleanplateError, WorkersDied
 from manifests.records import Shard, ShardFailure
 from matting_tasks.actor import MattingActor
 from matting_tasks.isolation import Trial, isolate
-from matting_tasks.worker import Outcome, WorkerSettings
+from matting_tasks.worker import Outcome, WorkerSettings, worth_another_try
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,9 @@ MAX_DEATHS = 2
 """Deaths after which a shard is tried alone."""
 MAX_UNCOUNTED = 10
 """Deaths by node, preemption or memory after which a shard is given up, lest it go round for ever."""
-MAX_TRIES = 2
-"""Times that a shard is tried which comes back with a fault of a store or of ours."""
 MAX_SET_UP_DEATHS = 3
 POLL_S = 0.1
+PATIENCE_S = 45
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class RayPool:
         """Ask Ray for `n_workers` actors, each with so many CPUs and GPUs (fractions allowed); they start unawaited."""
         self.n_workers = n_workers
         self._settings = settings
+        self._asks = n_cpus, n_gpus
         self._actor_class = MattingActor.options(  # type: ignore[attr-defined]
             num_cpus=n_cpus, num_gpus=n_gpus
         )
@@ -79,6 +80,7 @@ class RayPool:
         self._fatal: CleanplateError | None = None
         self._set_up_deaths = 0
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
+        self._started = time.monotonic()
         self._thread.start()
 
     def matte(self, shards: Iterable[Shard]) -> Iterator[Outcome]:
@@ -131,10 +133,22 @@ class RayPool:
         try:
             while not self._stopped and self._fatal is None:
                 self._fill_slots()
+                self._complain_once()
                 self._dispatch()
                 self._collect()
-        except RayError as err:
-            self._fatal = WorkersDied(f"Ray failed: {err}. Run the same command again: finished shards are kept.")
+        except Exception as err:  # the pool's boundary: whoever waits for an answer must learn of it
+            self._fatal = WorkersDied(f"Ray failed: {err!r}. Run the same command again: finished shards are kept.")
+
+    def _complain_once(self) -> None:
+        """Say that no worker could be started yet: a cluster that lacks what they ask for never says so itself."""
+        if self._started and time.monotonic() - self._started > PATIENCE_S:
+            self._started = 0.0
+            if not any(slot.ready for slot in self._slots):
+                asked = f"{self._asks[0]:g} CPUs and {self._asks[1]:g} GPUs"
+                has = {name: amount for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
+                log.warning(
+                    "no worker has started for %d s: each asks for %s, the cluster has %s", PATIENCE_S, asked, has
+                )
 
     def _fill_slots(self) -> None:
         for slot in self._slots:
@@ -213,8 +227,7 @@ class RayPool:
         if isinstance(answer, RayError):
             answer = ShardFailure.of(ticket.shard, "fault", str(answer))
         ticket.tries += 1
-        again = isinstance(answer, ShardFailure) and answer.kind in ("store", "fault") and ticket.tries < MAX_TRIES
-        if again:
+        if worth_another_try(answer, ticket.tries):
             log.warning("shard %s: %s; trying it again", ticket.shard.shard_id, answer.message)
             self._queue(ticket)
         else:

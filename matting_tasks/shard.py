@@ -55,14 +55,9 @@ def matte_shard(
     try:
         plate = plates.of(shard) if recipe.uses_plate else None
     except InputFault as fault:
-        rows = [write_masks(shard, out, recipe, Matted(ReadFrame(frame, fault=fault))) for frame in shard.frames]
+        rows = [fault_row(shard, ReadFrame(frame), fault) for frame in shard.frames]
     else:
-        reader = FrameReader(shard, plates, _size(plate), recipe.visible)
-        n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch
-        with closing(map_ahead(reader, shard.frames, n_threads, n_ahead)) as read:
-            matted = _until(station.stop, matte_frames(read, model, plates, plate, recipe))
-            with closing(map_ahead(partial(write_masks, shard, out, recipe), matted, n_threads, n_ahead)) as written:
-                rows = list(written)
+        rows = _matte_in_stages(shard, model, plates, plate, out, recipe, station)
     station.commit(out, shard, rows, {"worker": station.name, "versions": dict(station.versions)})
     return _summary(shard, rows, time.perf_counter() - started, station)
 
@@ -70,35 +65,23 @@ def matte_shard(
 def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> FrameRow:
     """Encode and write the two masks of a frame, measure its shape, and return its row.
 
-    A frame that could not be matted has no masks: those of an earlier picture are deleted.
+    A frame that could not be matted has no masks: those of an earlier picture of it are deleted.
     """
     started = time.perf_counter()
-    read = matted.read
-    mask_path, lowres_path = mask_paths(shard, read.frame.frame, recipe)
-    row = FrameRow(
-        subject=shard.subject,
-        sequence=shard.sequence,
-        camera=shard.camera,
-        frame=read.frame.frame,
-        source_frame=read.frame.source_frame,
-        shard_id=shard.shard_id,
-        decision=shard.decision,
-        status="ok",
-        note=_note(shard, read, recipe),
-        decode_s=read.decode_s,
-    )
-    if read.fault is not None or matted.mask is None or matted.lowres is None:
-        fault = read.fault or InputFault("undecodable", "no pixels")
+    mask_path, lowres_path = mask_paths(shard, matted.read.frame.frame, recipe)
+    if matted.read.fault is not None:
         out.delete([mask_path, lowres_path])
-        return replace(row, status=fault.status, error=fault.message)
+        return fault_row(shard, matted.read, matted.read.fault)
     mask = encode_mask(matted.mask, recipe.mask_format, recipe.mask_quality)
     lowres = encode_mask(matted.lowres, recipe.mask_format, recipe.mask_quality)
     out.write_atomic(mask_path, mask)
     out.write_atomic(lowres_path, lowres)
-    shape = measure_shape(matted.lowres, None if read.visible is None else read.visible.lowres)
-    measures = dict(matted.measures) | {name: getattr(shape, name) for name in shape.__slots__}
+    visible = matted.read.visible
+    shape = measure_shape(matted.lowres, None if visible is None else visible.lowres)
+    measures: dict[str, Any] = {**matted.measures, **{name: getattr(shape, name) for name in shape.__slots__}}
     return replace(
-        row,
+        _row(shard, matted.read),
+        note=_note(shard, matted.read, recipe),
         mask_path=mask_path,
         mask_bytes=len(mask),
         mask_sha256=hashlib.sha256(mask).hexdigest(),
@@ -107,6 +90,45 @@ def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> Fr
         lowres_sha256=hashlib.sha256(lowres).hexdigest(),
         encode_s=time.perf_counter() - started,
         **measures,
+    )
+
+
+def fault_row(shard: Shard, read: ReadFrame, fault: InputFault) -> FrameRow:
+    """Return the row of a frame that could not be matted."""
+    return replace(_row(shard, read), status=fault.status, error=fault.message)
+
+
+def _matte_in_stages(
+    shard: Shard,
+    model: MattingModel,
+    plates: Plates,
+    plate: Tensor | None,
+    out: Folder,
+    recipe: Recipe,
+    station: Station,
+) -> list[FrameRow]:
+    """Send all frames through the stages: read ahead, matted in batches, written behind."""
+    n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch
+    reader = FrameReader(shard, plates, _size(plate), recipe.visible)
+    writer = partial(write_masks, shard, out, recipe)
+    with closing(map_ahead(reader, shard.frames, n_threads, n_ahead)) as read:
+        matted = _until(station.stop, matte_frames(read, model, plates, plate, recipe))
+        with closing(map_ahead(writer, matted, n_threads, n_ahead)) as rows:
+            return list(rows)
+
+
+def _row(shard: Shard, read: ReadFrame) -> FrameRow:
+    return FrameRow(
+        subject=shard.subject,
+        sequence=shard.sequence,
+        camera=shard.camera,
+        frame=read.frame.frame,
+        source_frame=read.frame.source_frame,
+        shard_id=shard.shard_id,
+        decision=shard.decision,
+        status="ok",
+        note=read.note,
+        decode_s=read.decode_s,
     )
 
 
@@ -120,7 +142,7 @@ def _until(stop: threading.Event, matted: Iterator[Matted]) -> Iterator[Matted]:
 
 def _note(shard: Shard, read: ReadFrame, recipe: Recipe) -> str | None:
     over_black = "matted over a black plate" if recipe.uses_plate and shard.plate.path is None else None
-    return "; ".join(filter(None, (read.note, over_black if read.fault is None else None))) or None
+    return "; ".join(filter(None, (read.note, over_black))) or None
 
 
 def _size(plate: Tensor | None) -> tuple[int, int] | None:

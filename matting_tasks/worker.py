@@ -31,6 +31,8 @@ from models.registry import build
 
 Outcome = ShardSummary | ShardFailure
 
+MAX_TRIES = 2
+
 PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "numpy", "ray", "pyarrow")
 
 
@@ -106,17 +108,28 @@ class Worker:
         return ShardFailure.of(shard, kind, message, traceback.format_exc(), self._station.name)
 
 
+def worth_another_try(outcome: object, n_tries: int) -> bool:
+    """Tell whether a shard that was tried so often is tried again: after faults of a store or of ours, once."""
+    return isinstance(outcome, ShardFailure) and outcome.kind in ("store", "fault") and n_tries < MAX_TRIES
+
+
+def is_device_failure(err: BaseException) -> bool:
+    """Tell whether a GPU failed for good: nothing that the process computes after can be trusted."""
+    signs = ("CUDA error", "cuDNN error", "CUBLAS_")
+    return isinstance(err, RuntimeError) and any(sign in str(err) for sign in signs)
+
+
 def _explain(err: Exception, recipe: Recipe) -> tuple[str, str]:
     """Return changed | stopped | memory | device | full | store | fault, and a message that says what to do."""
     if isinstance(err, InputChanged):
-        return "changed", f"{err} Run the same command again: it lists the capture first."
+        return "changed", f"{err} Run the same command again, without --no-enumerate: it lists the capture first."
     if isinstance(err, InterruptedError):
         return "stopped", "stopped before it was done"
     if _is_memory_shortage(err):
         batch = recipe.numerics.batch
         fewer = f"--batch-size {batch // 2}" if batch > 1 else "fewer --workers or --io-threads"
         return "memory", f"too little memory for batches of {batch} frames: try {fewer} ({_first_line(err)})"
-    if isinstance(err, RuntimeError) and any(sign in str(err) for sign in ("CUDA error", "cuDNN error", "CUBLAS_")):
+    if is_device_failure(err):
         return "device", f"the GPU failed, and its worker is replaced: {err}"
     if isinstance(err, OSError):
         if err.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -39,7 +39,7 @@ def test_status_and_manifest_of_something_else_are_usage_errors(tmp_path: Path) 
     assert "not an output root" in cleanplate("manifest", tmp_path).err
     cleanplate("enumerate", make_tiny(tmp_path / "capture"), "--out", tmp_path / "out")
     only_listed = cleanplate("status", tmp_path / "out")
-    assert only_listed.code == 2 and "nothing was matted yet" in only_listed.err
+    assert only_listed.code == 1 and "not matted yet" in only_listed.out
 
 
 def test_manifest_prints_holes_and_missing_plates_by_camera(tmp_path: Path) -> None:

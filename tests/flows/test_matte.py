@@ -189,8 +189,9 @@ def test_selections_restrict_a_run_and_status_speaks_of_them(tmp_path: Path) -> 
     assert set(statuses(out)) == {(camera, frame) for camera in ("cam0", "cam2") for frame in range(3)}
     assert cleanplate("status", out, "--subjects", "031", "--cameras", "cam0").code == 0
     assert cleanplate("status", out, "--subjects", "031").code == 1
-    nothing = matte(capture, out, "--cameras", "nope")
-    assert nothing.code == 2 and "nope" in nothing.err
+    nothing = matte(capture, out, "--cameras", "cam0,nope")
+    assert nothing.code == 2 and "nope" in nothing.err and "cam0, cam1, cam2" in nothing.err
+    assert cleanplate("status", out, "--subjects", "099").code == 2
     unknown = matte(capture, out, "--subjects", "099")
     assert unknown.code == 2 and "031, 032" in unknown.err
 
@@ -296,3 +297,78 @@ def test_a_frame_that_went_bad_loses_the_mask_of_its_earlier_picture(tmp_path: P
     assert matte(capture, out).code == 3
     gone = {"031/images/0001/mask_cam0.jpg", "031/images/0001/mask_lowres_cam0.jpg"}
     assert not gone & set(masks_below(out)) and len(masks_below(out)) == 10
+
+
+def test_a_picture_that_changes_and_changes_back_ends_in_its_own_mask(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture", n_frames=4), tmp_path / "out"
+    matte(capture, out)
+    wanted = masks_below(out)
+    picture, other = (capture / f"031/images/000{frame}/image_cam0.jpg" for frame in (0, 3))
+    shutil.copy2(picture, tmp_path / "kept.jpg")
+    shutil.copy2(other, picture)
+    assert matte(capture, out).code == 0 and masks_below(out) != wanted
+    shutil.copy2(tmp_path / "kept.jpg", picture)
+    assert matte(capture, out).code == 0
+    assert masks_below(out) == wanted
+
+
+def test_plates_that_go_and_come_back_leave_every_mask(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
+    matte(capture, out)
+    wanted = masks_below(out)
+    (capture / "031/background").rename(tmp_path / "away")
+    assert matte(capture, out).code == 3
+    assert masks_below(out) == wanted  # nothing is wrong with these
+    (tmp_path / "away").rename(capture / "031/background")
+    assert matte(capture, out).code == 0
+    assert masks_below(out) == wanted and set(statuses(out).values()) == {"ok"}
+
+
+def test_foreign_masks_of_a_camera_stay_refused_when_another_camera_was_matted(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture")
+    foreign = capture / "031/images/0000/mask_cam1.jpg"
+    foreign.write_bytes(b"the old script's")
+    assert matte(capture, capture, "--cameras", "cam0").code == 0
+    assert matte(capture, capture).code == 4
+    assert foreign.read_bytes() == b"the old script's"
+    assert matte(capture, capture, "--replace").code == 0
+
+
+def test_another_capture_is_refused_and_keeps_the_manifest(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    matte(make_tiny(tmp_path / "a", ("031",)), out)
+    for words in ([], ["--subjects", "040"]):
+        refused = matte(make_tiny(tmp_path / "b", ("040",)), out, *words)
+        assert refused.code == 4 and "lacks its 1 subject 031" in refused.err
+    assert cleanplate("status", out, "--subjects", "031").code == 0
+
+
+def test_the_fingerprint_rule_is_pinned_by_the_first_run(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
+    matte(capture, out, "--fingerprint", "size")
+    [path.touch() for path in capture.rglob("*.jpg")]
+    assert "Nothing to do" in matte(capture, out).out
+    refused = matte(capture, out, "--fingerprint", "stat")
+    assert refused.code == 4 and "pinned to --fingerprint size" in refused.err
+
+
+def test_replace_reaches_frames_that_stand_under_a_decision_of_their_own(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
+    matte(capture, out)
+    assert matte(capture, out, "--cameras", "cam1", "--batch-size", "2", "--replace").code == 0
+    ended = matte(capture, out, "--batch-size", "1", "--replace")
+    assert ended.code == 0 and "6 frames matted" in ended.out
+    decided = {row.decision for row in read_receipts(LocalFolder(out), "031") if row.camera == "cam1"}
+    assert max(decided) == 2
+
+
+def test_names_with_brackets_are_printed_as_they_are(tmp_path: Path) -> None:
+    out = tmp_path / "o[x]y[]"
+    ended = matte(make_tiny(tmp_path / "capture", ("[red]",)), out)
+    assert ended.code == 0 and str(out) in ended.out and "[red]" in ended.out
+
+
+def test_a_camera_with_a_plate_and_no_frame_is_reported(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture")
+    [path.unlink() for path in capture.glob("031/images/*/image_cam1.jpg")]
+    assert "camera cam1: lacks frames that other cameras have (3): 0-2" in matte(capture, tmp_path / "out").out

@@ -91,3 +91,12 @@ def test_a_refusal_inside_the_flow_keeps_its_message_and_exit_code(tmp_path: Pat
     matte(capture, tmp_path / "out")
     refused = on_ray(capture, tmp_path / "out", "--missing-plate", "zeros")
     assert refused.code == 4 and "missing_plate: error here, zeros asked for" in refused.err
+
+
+def test_options_of_the_store_are_nowhere_in_prefects_books(tmp_path: Path) -> None:
+    import os
+
+    capture = make_tiny(tmp_path / "capture")
+    assert on_ray(capture, tmp_path / "out", "--storage-option", "secret=hunter2-in-the-open").code == 0
+    kept = [path for path in Path(os.environ["PREFECT_HOME"]).rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hunter2-in-the-open" in path.read_bytes()]

@@ -54,9 +54,9 @@ def test_reprocess_goes_on_with_an_unfinished_decision(tmp_path: Path) -> None:
     matte(capture, out)
     reprocess(out, "--subject", "031")
     # as if killed in the middle: one shard of the decision has no receipt
-    folder = out / "_cleanplate/ledger/031"
-    for receipt in folder.glob("*.parquet"):
-        receipt.unlink()
+    [receipt.unlink() for receipt in (out / "_cleanplate/ledger/031").glob("*.parquet")]
+    last = max((out / "_cleanplate/runs").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    last.write_text(last.read_text().replace('"state": "finished"', '"state": "running"'))
     assert reprocess(out, "--subject", "031").code == 0
     assert [path.name for path in (out / "_cleanplate/decisions").iterdir()] == ["1.json"]
 
@@ -70,3 +70,15 @@ def test_reprocess_says_what_is_wrong_with_what_it_is_given(tmp_path: Path) -> N
     assert cleanplate("reprocess", out).code == 2
     wrong = reprocess(out, "--subject", "031", "--refine-threshold", "0.5")
     assert wrong.code == 2 and "refine_threshold" in wrong.err
+
+
+def test_reprocess_keeps_what_each_part_was_made_by(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
+    matte(capture, out)
+    reprocess(out, "--subject", "031", "--cameras", "cam1", "--batch-size", "3")
+    assert reprocess(out, "--subject", "031", "--missing-plate", "zeros").code == 0
+    decisions = [json.loads(path.read_text()) for path in sorted((out / "_cleanplate/decisions").iterdir())[1:]]
+    assert sorted((d["recipe"]["numerics"]["batch"], d["recipe"]["missing_plate"]) for d in decisions) == [
+        (1, "zeros"),
+        (3, "zeros"),
+    ]

@@ -16,7 +16,8 @@ from flows.resolve import (
     resolve_workforce,
 )
 from flows.settings import MatteSettings
-from manifests.errors import UsageError, WeightsRefused
+from manifests.errors import DeviceFault, UsageError, WeightsRefused
+from matting_tasks.cluster import Cluster
 
 CPU = Machine("auto", "cpu", 0, 8)
 GPUS = Machine("auto", "cuda:NVIDIA Test", 4, 32)
@@ -64,8 +65,8 @@ def test_the_recipe_does_not_depend_on_workers_or_executor() -> None:
     ("settings", "machine", "wanted"),
     [
         ({}, CPU, (4, 2, 0)),
-        ({"workers": 2}, CPU, (2, 4, 0)),
-        ({"executor": "local", "workers": 3}, CPU, (1, 8, 0)),
+        ({"workers": 2}, CPU, (2, 2, 0)),
+        ({"executor": "local", "workers": 3}, CPU, (1, 2, 0)),
         ({}, GPUS, (4, 1, 1)),
         ({"gpus_per_worker": 0.5}, GPUS, (8, 1, 0.5)),
         ({"device": "cuda:1"}, replace(GPUS, device="cuda:1"), (1, 1, 0)),
@@ -77,9 +78,12 @@ def test_the_machine_is_shared_out(settings: dict[str, object], machine: Machine
 
 
 def test_a_cluster_speaks_for_its_gpus() -> None:
-    machine = resolve_machine(MatteSettings(), None, ["NVIDIA Test"] * 3)
-    assert (machine.device_class, machine.n_gpus) == ("cuda:NVIDIA Test", 3)
-    assert resolve_machine(MatteSettings(device="cpu"), None, ["NVIDIA Test"]).device_class == "cpu"
+    machine = resolve_machine(MatteSettings(), None, Cluster(64, 3, "NVIDIA Test"))
+    assert (machine.device_class, machine.n_gpus, machine.n_cores) == ("cuda:NVIDIA Test", 3, 64)
+    assert resolve_machine(MatteSettings(device="cpu"), None, Cluster(64, 3, "x")).device_class == "cpu"
+    assert resolve_machine(MatteSettings(), None, Cluster(64, 0, None)).device_class == "cpu"
+    with pytest.raises(DeviceFault, match="the Ray cluster has none"):
+        resolve_machine(MatteSettings(device="cuda"), None, Cluster(64, 0, None))
 
 
 def test_a_checkpoint_of_another_network_is_refused_with_the_reason(tmp_path: Path) -> None:

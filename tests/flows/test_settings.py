@@ -50,7 +50,8 @@ def test_only_said_model_parameters_are_given() -> None:
 
 def test_pairs_become_storage_options() -> None:
     settings = load_settings(EnumerateSettings, None, {"storage_option": ["a=1", "b=x=y"]})
-    assert settings.storage_option == {"a": "1", "b": "x=y"}
+    assert settings.store_options == {"a": "1", "b": "x=y"}
+    assert "x=y" not in repr(settings)
 
 
 def test_the_weights_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from rich.console import Console
 from shards import recipe_for
 
 from flows.show import show_cameras, show_plan, show_summary
-from flows.summary import Summary, Todo
+from flows.summary import Pending, Summary, Todo
 from manifests.plan import CameraStatus
 from manifests.records import ShardFailure
 
@@ -19,10 +19,10 @@ def shown(show: object, *values: object) -> str:
 
 def test_the_plan_counts_shards_frames_and_bytes_by_subject() -> None:
     recipe = recipe_for()
-    summary = Summary("/out", todo=[Todo("031", {recipe: 3}, 150, 2_500_000, 10), Todo("032", {}, 0, 0, 64)])
+    summary = Summary("/out", todo=[Todo("031", {recipe: Pending(3, 150)}, 20_000, 10), Todo("032", {}, 0, 64)])
     text = shown(show_plan, summary)
     assert recipe.recipe_id in text
-    assert "To do: 3 shards, 150 frames, about 2.5 MB; done already: 74 frames." in text
+    assert "To do: 3 shards, 150 frames, about 3.0 MB; done already: 74 frames." in text
 
 
 def test_the_summary_lists_what_went_wrong_and_what_to_do() -> None:

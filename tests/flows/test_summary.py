@@ -21,7 +21,7 @@ FAILURE = ShardFailure("_b_0-1_y", "031", "", "b", 2, "store", "the store failed
         ([OK], [], 0),
         ([OK, BAD], [], 3),
         ([OK, BAD, PENDING], [], 1),
-        ([OK], [FAILURE], 1),
+        ([OK], [FAILURE], 0),  # a later try cured it
     ],
 )
 def test_the_exit_code_says_how_the_selection_is(
@@ -36,3 +36,10 @@ def test_shards_are_counted_from_several_threads() -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: summary.add(shard), range(500)))
     assert (summary.n_written, summary.n_bytes) == (1000, 5000)
+
+
+def test_failures_in_a_row_are_counted_over_subjects() -> None:
+    summary = Summary("/out")
+    assert [summary.add(FAILURE) for _ in range(3)] == [1, 2, 3]
+    assert summary.add(ShardSummary("_a_0-1_x", "031", "", "a", "r", 1, {"ok": 1}, None, 0.1, 10, "w")) == 0
+    assert summary.add(FAILURE) == 1

@@ -9,7 +9,7 @@ import pytest
 from manifests.decisions import Decision, Selection
 from manifests.ledger import compact
 from manifests.manifest import Manifest, write_manifest
-from manifests.plan import CameraStatus, SubjectPlan, camera_statuses, failed_frames, mask_paths_of, read_plan
+from manifests.plan import CameraStatus, SubjectPlan, camera_statuses, failed_frames, frames_of, read_plan
 from manifests.recipe import Recipe
 from manifests.records import Plate
 from manifests.sharding import FrameTable
@@ -139,10 +139,6 @@ def test_retry_makes_only_the_failed_frames_pending(
     assert (shard.camera, plan.manifest.frames.frame[shard.rows].tolist()) == ("A", [1])
 
 
-def test_masks_of_a_plan_are_two_for_each_frame_of_its_shards(
-    out: MemoryFolder, read: Callable[..., SubjectPlan]
-) -> None:
+def test_frames_of_shards_are_those_that_they_decide(out: MemoryFolder, read: Callable[..., SubjectPlan]) -> None:
     plan = read(out, Selection(cameras=("A",), frames="0"))
-    assert sorted(mask_paths_of(plan, plan.selected)) == sorted(
-        f"031/images/{frame:04d}/mask_{size}A.jpg" for frame in range(4) for size in ("", "lowres_")
-    )
+    assert sorted(frames_of(plan, plan.selected)) == [(0, "", "A", frame) for frame in range(4)]

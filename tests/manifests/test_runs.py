@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifests.runs import log_path, new_run_id, read_runs, record_path, started_subjects, write_run
+from manifests.runs import announced_frames, log_path, new_run_id, read_runs, record_path, spans_of, write_run
 from manifests.storage_memory import MemoryFolder
 
 
@@ -51,9 +51,17 @@ def test_other_runs_are_read_when_one_record_is_no_object() -> None:
     assert [run["run"] for run in read_runs(out)] == ["r1", "r2"]
 
 
-def test_started_subjects_are_those_of_all_runs_when_one_says_none() -> None:
+def test_announced_frames_are_those_of_all_runs_when_one_says_none() -> None:
     out = MemoryFolder({record_path("broken"): b"\xff"})
-    write_run(out, "r1", {"subjects": ["031", "036"]})
-    write_run(out, "r2", {"subjects": ["036", "101"]})
+    write_run(
+        out, "r1", {"announced": {"031": [["", "A", [[0, 2]]], ["S", "B", [[5, 5]]]], "036": [["", "A", [[9, 9]]]]}}
+    )
+    write_run(out, "r2", {"announced": {"031": [["", "A", [[2, 3], [7, 7]]]]}})
     write_run(out, "r3", {"state": "running"})
-    assert started_subjects(out) == {"031", "036", "101"}
+    assert announced_frames(out, "031") == {("", "A", frame) for frame in (0, 1, 2, 3, 7)} | {("S", "B", 5)}
+    assert announced_frames(out, "101") == set()
+
+
+def test_spans_join_runs_of_frames() -> None:
+    assert spans_of([]) == []
+    assert spans_of([7, 1, 2, 3, 9]) == [(1, 3), (7, 7), (9, 9)]

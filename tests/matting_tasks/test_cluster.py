@@ -4,7 +4,7 @@ import pytest
 import ray
 
 from manifests.errors import WorkersDied
-from matting_tasks.cluster import cluster_gpus, start_ray, stop_ray
+from matting_tasks.cluster import Cluster, look_at_cluster, start_ray, stop_ray
 
 pytestmark = pytest.mark.ray
 
@@ -18,6 +18,6 @@ def test_start_ray_says_what_to_do_when_no_cluster_answers() -> None:
 def test_a_cluster_without_gpus_names_none() -> None:
     start_ray(None, 1)
     start_ray(None, 1)  # a second pool of a run finds it started
-    assert cluster_gpus() == []
+    assert look_at_cluster() == Cluster(n_cores=1, n_gpus=0, gpu_name=None)
     stop_ray()
     assert not ray.is_initialized()
