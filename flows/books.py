@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from flows.engines import prepare_engines
+from flows.engines import prepare_engines, use_ray_token
 from flows.enumerate import pinned_rule
 from flows.resolve import (
     Machine,
@@ -207,6 +207,8 @@ def _ray(settings: MatteSettings, watcher: Watcher) -> Iterator[Cluster | None]:
     if settings.executor == "local":
         yield None
         return
+    if settings.ray_address is not None:
+        use_ray_token()
     from matting_tasks.cluster import look_at_cluster, start_ray, stop_ray
 
     try:

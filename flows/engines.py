@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -21,13 +22,21 @@ ENVIRONMENT = {
 
 
 def prepare_engines() -> None:
-    """Set what the user has not set otherwise; a Ray token that is at hand is used, as `ray start` uses it."""
+    """Set what the user has not set otherwise."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    tokens = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-    if any(name in os.environ for name in tokens) or (Path.home() / ".ray" / "auth_token").is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     warnings.filterwarnings("ignore", module="ray|prefect")
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())
     logging.getLogger("py.warnings").propagate = False
+
+
+def use_ray_token() -> None:
+    """Have Ray use the token that is at hand when it joins a cluster, as `ray start` does; before Ray is imported.
+
+    A Ray that is imported already has read its settings: what it is not told now would only confuse its children.
+    """
+    tokens = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    at_hand = any(name in os.environ for name in tokens) or (Path.home() / ".ray" / "auth_token").is_file()
+    if at_hand and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,10 +24,20 @@ def test_what_the_user_says_to_the_engines_stands(monkeypatch: pytest.MonkeyPatc
     assert os.environ["PREFECT_LOGGING_LEVEL"] == "DEBUG" and os.environ["DO_NOT_TRACK"] == "1"
 
 
-def test_a_ray_token_that_is_at_hand_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    prepare_engines()
-    assert "RAY_AUTH_MODE" not in os.environ
+def test_a_ray_token_that_is_at_hand_is_used_where_ray_is_not_imported_yet(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from flows.engines import use_ray_token\n"
+        "use_ray_token()\n"
+        "print(os.environ.get('RAY_AUTH_MODE'), 'ray' in sys.modules)\n"
+    )
+
+    def mode() -> str:
+        known = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=known, check=True)
+        return ended.stdout.strip()
+
+    assert mode() == "None False"
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray/auth_token").write_text("secret")
-    prepare_engines()
-    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert mode() == "token False"
