@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.installed
 
-.PHONY: demo test chaos check format bench clean
+.PHONY: demo test chaos check format clean
 
 demo: $(SET_UP)
 	$(BIN)/cleanplate demo

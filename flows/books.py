@@ -191,7 +191,7 @@ def _refuse_other(out: Folder, selection: Selection, standing: Recipe, asked: Re
 def _differing(url: str, standing: Recipe, asked: Recipe, n_shards: int) -> str:
     differences = "\n".join(f"  {line}" for line in standing.differences(asked))
     return (
-        f"{url} was made by another recipe, {standing.recipe_id} ({n_shards} shards are done):\n{differences}\n"
+        f"{url} was made by another recipe, {standing.recipe_id}; {n_shards} shards are done there:\n{differences}\n"
         "To go on as before, say those values again. To matte all selected frames anew by this recipe, add --replace. "
         "To keep both, name another --out."
     )

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -60,8 +60,20 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        print(f"cleanplate {importlib.metadata.version('cleanplate')}")
+        raise typer.Exit
+
+
 @app.callback()
-def cleanplate() -> None:
+def cleanplate(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
     """Alpha mattes for multi-view captures with clean plates, at dataset scale.
 
     [bold]cleanplate matte CAPTURE --out OUT[/bold] does the whole job, and goes on where it was stopped.

@@ -156,6 +156,10 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def _troubles(one: Enumerated) -> Iterator[str]:
+    if not one.n_frames:
+        gone = f"{one.changes.vanished} frames" if one.changes.vanished else "and has no frame"
+        what = "is no longer in the capture, and left the manifest with its" if one.changes.vanished else "is empty"
+        yield f"subject {one.subject} {what} {gone}"
     if one.n_doubles:
         yield f"subject {one.subject}: {count(one.n_doubles, 'file')} left out, another one is the same frame or plate"
     for camera, fault in one.plate_faults.items():

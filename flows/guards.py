@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from flows.books import Books
 from manifests.decisions import Selection
-from manifests.errors import ForeignMasks, NoRoom, NothingSelected
+from manifests.errors import ForeignMasks, NoRoom, NothingSelected, UsageError
 from manifests.layouts import gha
 from manifests.manifest import Manifest
 from manifests.plan import frames_of
@@ -27,6 +27,15 @@ def check_foreign(books: Books, subjects: Sequence[str]) -> None:
         raise ForeignMasks(
             f"{n_foreign} masks lie already where this run would write, made by something else than cleanplate "
             f"(the first: {books.out.url}/{first}). To write over them add --replace; to keep them name another --out."
+        )
+
+
+def check_apart(capture: Folder, out: Folder) -> None:
+    """Raise UsageError for an output root inside the capture: it may be the capture itself, or lie elsewhere."""
+    if out.url.rstrip("/").startswith(f"{capture.url.rstrip('/')}/"):
+        raise UsageError(
+            f"--out {out.url} lies inside the capture {capture.url}. Name the capture itself to have the masks beside "
+            "the frames, or a folder elsewhere."
         )
 
 

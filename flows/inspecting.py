@@ -15,7 +15,7 @@ from rich.table import Table
 from flows.enumerate import ranges
 from flows.guards import check_names
 from flows.settings import EnumerateSettings, weights_folder
-from flows.show import plain_console, show_cameras
+from flows.show import plain_console, reasons_of, show_cameras
 from manifests.decisions import Decision, Selection, read_decisions
 from manifests.errors import UsageError, WeightsRefused
 from manifests.failures import read_failures
@@ -37,7 +37,7 @@ def print_manifest(out_url: str, settings: EnumerateSettings, as_json: bool) -> 
         return
     table = Table(title=f"Manifest under {out.url}", title_justify="left")
     for name in ("subject", "sequence", "camera", "frames", "numbers", "size", "plate", "holes"):
-        table.add_column(name, justify="right" if name == "frames" else "left", overflow="fold")
+        table.add_column(name, justify="right" if name == "frames" else "left", no_wrap=name in ("subject", "camera"))
     for row in rows:
         cells = (row["subject"], row["sequence"], row["camera"], str(row["n_frames"]), f"{row['first']}-{row['last']}")
         size = f"{row['width']}x{row['height']}" if row["width"] else "?"
@@ -71,7 +71,7 @@ def print_weights() -> None:
     folder = weights_folder()
     table = Table(title=f"Models, with weights in {folder}", title_justify="left")
     for name in ("model", "plate", "weights", "licence", "SHA-256", "at hand"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name == "model", overflow="fold")
     for name in names():
         known = entry(name)
         plate = "needed" if known.uses_plate else "not used"
@@ -237,7 +237,7 @@ def _show_status(found: _Found) -> None:
     show_cameras(console, found.cameras)
     table = Table(title="Decisions", title_justify="left")
     for name in ("number", "reason", "selection", "model", "recipe", "decides frames"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name in ("model", "recipe"), overflow="fold")
     for decision in found.decisions:
         recipe, counted = decision.recipe, str(found.by_decision[decision.number])
         names = (decision.reason, str(decision.selection), recipe.model, recipe.recipe_id)
@@ -245,10 +245,12 @@ def _show_status(found: _Found) -> None:
     console.print(table)
     table = Table(title="Runs, the last ten", title_justify="left")
     for name in ("run", "state", "user", "host", "frames written"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name == "run", overflow="fold")
     for run in found.runs[-10:]:
         state = "running, or killed" if run["state"] == "running" else str(run["state"])
         table.add_row(run["run"], state, run.get("user"), run.get("host"), str(run.get("n_written", "?")))
     console.print(table)
+    for reason in reasons_of(found.cameras):
+        console.print(f"! {reason}", soft_wrap=True)
     for failure in found.failures[:12]:
         console.print(f"! shard {failure['shard_id']}: {failure['kind']}: {failure['message']}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from flows.enumerate import count
 from flows.running import run_matte
 from flows.settings import MatteSettings
 from flows.show import plain_console
@@ -26,6 +28,8 @@ MARKER = "capture.json"
 def run_synth(out: Path, numbers: tuple[int, int, int, int, int], faults: Sequence[str]) -> None:
     """Make a capture from (subjects, cameras, frames, size in pixels, seed); raises UsageError."""
     console = plain_console()
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty: a capture is made in a folder of its own. Name a new one.")
     try:
         settings = SynthSettings(*numbers, faults=tuple(parse_fault(text) for text in faults))
         _make(out, settings, console)
@@ -43,9 +47,11 @@ def run_demo(out: Path, n_cameras: int, n_frames: int, size_px: int) -> int:
     marker = out / MARKER
     wanted = json.dumps([n_cameras, n_frames, size_px])
     if not marker.is_file() or marker.read_text() != wanted:
+        for old in (capture, mattes) if marker.is_file() else ():
+            shutil.rmtree(old, ignore_errors=True)  # made by an earlier demo, of other numbers
         _make(capture, settings, console)
         marker.write_text(wanted)
-    pictures = f"1 subject, {n_cameras} cameras, {n_frames} frames each of {size_px}x{size_px} pixels"
+    pictures = f"1 subject, {count(n_cameras, 'camera')}, {count(n_frames, 'frame')} each of {size_px}x{size_px} pixels"
     console.print(f"A synthetic capture: {pictures}.")
     console.print(
         f"Matting it by the main job with the classical model {DEMO_MODEL}: it needs no weights, and is a baseline, "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flows.books import Books, Pool, open_books, retry_failed
 from flows.enumerate import enumerate_capture, tell
-from flows.guards import check_foreign, check_names, check_room
+from flows.guards import check_apart, check_foreign, check_names, check_room
 from flows.record import recorded
 from flows.resolve import Workforce, check_model, resolve_weights
 from flows.settings import MatteSettings
@@ -47,6 +47,7 @@ def matte(
     check_model(settings.model)
     capture = open_folder(capture_url, settings.store_options)
     out = open_folder(out_url, settings.store_options)
+    check_apart(capture, out)
     if settings.enumerate:
         list_capture(capture, out, settings, watcher)
     with open_books(out, capture.url, settings, settings.selection, watcher) as books:

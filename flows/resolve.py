@@ -12,7 +12,7 @@ from flows.settings import MatteSettings, weights_folder
 from manifests.errors import DeviceFault, UsageError, WeightsRefused
 from manifests.recipe import Numerics, Recipe
 from models.checkpoints import check_fits
-from models.errors import ModelError, UnknownModel
+from models.errors import DownloadFailed, ModelError, UnknownModel
 from models.registry import entry, parameters_read
 from models.weights import Fetched, fetch, file_sha256, locate
 
@@ -140,7 +140,7 @@ def override_recipe(base: Recipe, settings: MatteSettings, resolved: Recipe) -> 
     try:
         parameters = parameters_read(base.model, asked)
     except (UnknownModel, ValueError) as err:
-        raise UsageError(f"--model {base.model}: {err}") from err
+        raise UsageError(f"These frames were made by {base.model}: {err}. Name another one with --model.") from err
     numerics = base.numerics
     for setting, name in (("device", "device_class"), ("precision", "precision"), ("batch_size", "batch")):
         if setting in said:
@@ -189,7 +189,10 @@ def _fetch(model: str, say: Say, progress: Progress | None) -> Fetched:
     folder = weights_folder()
     if locate(model, folder) is None:
         say(f"Fetching the weights of {model} into {folder} (once).")
-    fetched = fetch(model, folder, progress)
+    try:
+        fetched = fetch(model, folder, progress)
+    except DownloadFailed as err:
+        raise WeightsRefused(f"{err}; or name a local file with --weights FILE") from err
     if fetched.first_use:
         say(
             f"No hash of {fetched.path.name} is published: its SHA-256 {fetched.sha256[:16]}... was recorded now, "

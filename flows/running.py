@@ -16,10 +16,10 @@ from flows.matte import matte
 from flows.record import OUR_LOGGERS
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
-from flows.show import plain_console, show_plan, show_summary
+from flows.show import plain_console, reasons_of, show_plan, show_summary
 from flows.summary import Summary
 from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
-from manifests.errors import Fault
+from manifests.errors import CleanplateError, Fault
 from manifests.storage import open_folder
 
 
@@ -69,7 +69,12 @@ def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int
     prepare_engines()
     watcher = make_watcher(mode, console, sys.stdout)
     with watcher, _warnings_to(watcher), redirect_stdout(_EngineTalk()):
-        summary = run(watcher)
+        try:
+            summary = run(watcher)
+        except CleanplateError as err:
+            if isinstance(watcher, JsonLinesWatcher):
+                watcher.event("error", {"text": str(err), "exit_code": err.exit_code})
+            raise
     if isinstance(watcher, JsonLinesWatcher):
         _tell_summary(watcher, summary)
     elif mode == "text":
@@ -77,6 +82,9 @@ def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int
             show_plan(console, summary)
         else:
             show_summary(console, summary, _command_again())
+    elif not dry_run:
+        for reason in reasons_of(summary.cameras, summary.failures):
+            watcher.warn(reason)
     return 0 if dry_run else summary.exit_code
 
 
@@ -102,6 +110,9 @@ def _command_again() -> str:
 
 class _EngineTalk(io.TextIOBase):
     """Takes what Ray and Prefect print, for the run's log; our own words go to the stream that was there before."""
+
+    def fileno(self) -> int:
+        return sys.__stdout__.fileno() if sys.__stdout__ is not None else super().fileno()
 
     def write(self, text: str) -> int:
         if text.strip():

@@ -188,5 +188,7 @@ def _complaint(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
     if problem["type"] == "extra_forbidden":
         return f"{name}: there is no such setting."
+    if name == "device":
+        return f"--device: auto, cpu, cuda or cuda:N is wanted (found {problem['input']!r})."
     found = "" if "storage" in name else f" (found {problem['input']!r})"
     return f"--{name}: {problem['msg'].removeprefix('Value error, ')}{found}."

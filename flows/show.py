@@ -11,11 +11,12 @@ from rich.text import Text
 
 from flows.enumerate import count
 from flows.summary import Summary
-from manifests.plan import CameraStatus
+from manifests.plan import MOST_ERRORS, CameraStatus
+from manifests.records import ShardFailure
 
 MOST_ROWS = 48
 """Longer tables show one row a subject instead of one a camera."""
-MOST_REASONS = 12
+MOST_REASONS = 24
 
 
 def plain_console(**options: Any) -> Console:
@@ -69,7 +70,7 @@ def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
     table = Table()
     for name in ("subject", "sequence", "camera"):
         if name != "sequence" or any(camera.sequence for camera in rows):
-            table.add_column(name, overflow="fold")
+            table.add_column(name, no_wrap=True)
     for name in ("frames", "ok", "pending", "not ok"):
         table.add_column(name, justify="right")
     for row in rows[: 2 * MOST_ROWS]:
@@ -83,16 +84,8 @@ def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
 
 def show_reasons(console: Console, summary: Summary, resume: str) -> None:
     """Print the list of what went wrong, and the command that helps."""
-    reasons = [
-        f"subject {camera.subject}, camera {camera.camera}: {error}"
-        for camera in summary.cameras
-        for error in camera.errors
-    ]
-    reasons += [f"shard {failure.shard_id}: {failure.message}" for failure in summary.failures]
-    for reason in reasons[:MOST_REASONS]:
+    for reason in reasons_of(summary.cameras, summary.failures):
         _warn(console, reason)
-    if len(reasons) > MOST_REASONS:
-        console.print(f"... and {len(reasons) - MOST_REASONS} more; cleanplate status lists them.")
     n_failed = sum(camera.n_failed for camera in summary.cameras)
     n_pending = sum(camera.n_pending for camera in summary.cameras)
     if n_failed:
@@ -102,6 +95,22 @@ def show_reasons(console: Console, summary: Summary, resume: str) -> None:
         )
     if n_pending:
         console.print(f"{count(n_pending, 'frame')} still pending. Go on with: {resume}")
+
+
+def reasons_of(cameras: Sequence[CameraStatus], failures: Sequence[ShardFailure] = ()) -> list[str]:
+    """Return a line for each thing that went wrong, the first few of a camera by name, cut after MOST_REASONS."""
+    reasons = []
+    for camera in cameras:
+        where = f"subject {camera.subject}, camera {camera.camera}"
+        reasons += [f"{where}: {error}" for error in camera.errors]
+        n_more = camera.n_failed - len(camera.errors)
+        if n_more > 0 and len(camera.errors) == MOST_ERRORS:
+            reasons.append(f"{where}: and {count(n_more, 'frame')} more, {camera.n_failed} in all")
+    reasons += [f"shard {failure.shard_id}: {failure.message}" for failure in failures]
+    if len(reasons) > MOST_REASONS:
+        n_more = len(reasons) - MOST_REASONS
+        reasons[MOST_REASONS:] = [f"and {count(n_more, 'line')} more like these; the receipts name every frame"]
+    return reasons
 
 
 def _by_subject(cameras: Sequence[CameraStatus]) -> list[CameraStatus]:

@@ -21,13 +21,15 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from manifests.records import ShardFailure, ShardSummary
 
 log = logging.getLogger("cleanplate")
+
+LINE_EVERY_S = 30.0
+"""Between two lines about progress, where the console is no terminal."""
 
 Outcome = ShardSummary | ShardFailure
 
@@ -67,7 +69,8 @@ class QuietWatcher:
         log.info("%s", text)
 
     def warn(self, text: str) -> None:
-        """Print a warning on standard error."""
+        """Print a warning on standard error, and log it."""
+        log.warning("%s", text)
         print(f"! {text}", file=sys.stderr)
 
     def planned(self, n_frames: int, n_shards: int) -> None:
@@ -112,7 +115,8 @@ class JsonLinesWatcher(QuietWatcher):
         self.event("info", {"text": text})
 
     def warn(self, text: str) -> None:
-        """Write a warning event."""
+        """Write a warning event, and log it."""
+        log.warning("%s", text)
         self.event("warning", {"text": text})
 
     def planned(self, n_frames: int, n_shards: int) -> None:
@@ -139,7 +143,7 @@ class RichWatcher(QuietWatcher):
             MofNCompleteColumn(),
             _Rate(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _Left(),
             TextColumn("{task.fields[trouble]}", style="red"),
             console=console,
             transient=True,
@@ -147,7 +151,8 @@ class RichWatcher(QuietWatcher):
         )
         self._frames: TaskID | None = None
         self._download: TaskID | None = None
-        self._trouble = 0
+        self._trouble = self._done = self._total = 0
+        self._started, self._next_line_s = 0.0, LINE_EVERY_S
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -155,12 +160,14 @@ class RichWatcher(QuietWatcher):
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """Print a line above the bar, marked."""
+        """Print a line above the bar, marked, and log it."""
+        log.warning("%s", text)
         self._console.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
 
     def planned(self, n_frames: int, n_shards: int) -> None:
         """Draw the bar."""
         self._frames = self._progress.add_task("frames", total=n_frames, trouble="")
+        self._total, self._started = n_frames, time.monotonic()
 
     def settled(self, outcome: Outcome) -> None:
         """Move the bar on."""
@@ -171,6 +178,11 @@ class RichWatcher(QuietWatcher):
         self._trouble += bad
         trouble = f"{self._trouble} not ok" if self._trouble else ""
         self._progress.update(self._frames, advance=outcome.n_frames, trouble=trouble)
+        self._done += outcome.n_frames if isinstance(outcome, ShardSummary) else 0
+        elapsed = time.monotonic() - self._started
+        if not self._console.is_terminal and elapsed > self._next_line_s:
+            self._next_line_s = elapsed + LINE_EVERY_S
+            self.say(f"{self._done:,} of {self._total:,} frames, {self._done / elapsed:.1f} frames/s {trouble}".strip())
 
     def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
         """Draw the bar of a download, in MB."""
@@ -187,16 +199,27 @@ class RichWatcher(QuietWatcher):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar away."""
+        """Take the bar away; where a run is cut short, say what of it is kept."""
         self._progress.stop()
+        if error is not None and self._total:
+            self.say(f"{self._done:,} of {self._total:,} frames are finished and kept.")
 
 
 class _Rate(ProgressColumn):
-    """Frames per second."""
+    """Frames per second since the start: shards end in bursts, and a momentary rate would be nonsense."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.1f}/s", style="cyan")
+        return Text(f"{task.completed / task.elapsed:.1f}/s" if task.completed and task.elapsed else "", style="cyan")
+
+
+class _Left(ProgressColumn):
+    """The time that is left at the rate since the start."""
+
+    def render(self, task: Task) -> Text:
+        if not task.completed or not task.elapsed or task.total is None:
+            return Text("")
+        seconds = int(task.elapsed * (task.total - task.completed) / task.completed)
+        return Text(f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left", style="cyan")
 
 
 class WarningsToWatcher(logging.Handler):

@@ -45,11 +45,20 @@ def find_subjects(capture: Folder) -> list[str]:
     subjects = [name for name in children if {"images", "background"} & set(capture.children(name))]
     if subjects:
         return subjects
-    found = f"the folders {', '.join(children[:5])}" if children else "no folder at all"
+    found = f"the folders {', '.join(children[:5])}" if children else _nothing(capture)
     raise NotACapture(
         f"{capture.url} is not a capture in a known layout.\n"
         f"Expected: {gha.describe()}.\nFound: {found}.\nCheck the path, and that the disk or bucket is mounted."
     )
+
+
+def _nothing(capture: Folder) -> str:
+    path = capture.local_path("")
+    if path is None:
+        return "nothing"
+    if path.is_dir():
+        return "a folder without folders"
+    return "a file" if path.exists() else "no such folder"
 
 
 def scan_subject(capture: Folder, subject: str, rule: str) -> Scanned:

@@ -15,6 +15,8 @@ from manifests.records import FrameRow
 from manifests.sharding import FrameTable, PlannedShard, plan_subject
 from manifests.storage import Folder
 
+MOST_ERRORS = 3
+
 FrameKey = tuple[int, str, str, int]
 """(decision, sequence, camera, frame) of one subject."""
 
@@ -47,7 +49,10 @@ class SubjectPlan:
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """How far the selected frames of one camera are: `failed` counts the rows that are not ok by status."""
+    """How far the selected frames of one camera are: `failed` counts the rows that are not ok by status.
+
+    `errors` are the first few different reasons.
+    """
 
     subject: str
     sequence: str
@@ -99,10 +104,9 @@ def camera_statuses(out: Folder, plan: SubjectPlan) -> list[CameraStatus]:
             failed.update(row.status for row in rows)
             errors += [row.error for row in rows if row.error]
         n_ok = n_frames - n_pending - failed.total()
-        found = CameraStatus(
-            plan.subject, sequence, camera, n_frames, n_ok, n_pending, dict(failed), tuple(dict.fromkeys(errors))[:3]
-        )
-        statuses.append(found)
+        first_errors = tuple(dict.fromkeys(errors))[:MOST_ERRORS]
+        counts = n_frames, n_ok, n_pending, dict(failed), first_errors
+        statuses.append(CameraStatus(plan.subject, sequence, camera, *counts))
     return statuses
 
 

@@ -65,6 +65,8 @@ def open_folder(url: str, options: Mapping[str, str] | None = None) -> Folder:
     `options` go to the object store's client (`--storage-option key=value`); credentials and endpoint otherwise come
     from the standard AWS environment and profile.
     """
+    if not url.strip():
+        raise UsageError("A folder or s3:// URL is wanted, and an empty text was given: is a shell variable unset?")
     if url.startswith("s3://"):
         from manifests.storage_s3 import S3Folder
 

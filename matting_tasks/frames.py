@@ -40,13 +40,15 @@ class FrameReader:
         started = time.perf_counter()
         try:
             if frame.frame in self.shard.crashed:
-                raise InputFault("crashed", f"{frame.path} ended every worker that touched it; it was left out")
+                raise InputFault("crashed", "it ended every worker that touched it, and was left out")
             data = self._read(frame.path, frame.fingerprint)
             self._check_size(data, frame)
             picture = decode_image(data)
             visible = self._visible(frame, picture.pixels)
         except InputFault as fault:
-            return ReadFrame(frame, fault=fault, decode_s=time.perf_counter() - started)
+            about_visible = frame.visible_path is not None and fault.message.startswith(frame.visible_path)
+            named = fault if about_visible else InputFault(fault.status, f"{frame.path}: {fault.message}")
+            return ReadFrame(frame, fault=named, decode_s=time.perf_counter() - started)
         return ReadFrame(frame, picture.pixels, visible, None, picture.note, time.perf_counter() - started)
 
     def _read(self, path: str, fingerprint: str) -> bytes:
@@ -65,9 +67,7 @@ class FrameReader:
         size = header.width, header.height
         if self.plate_size is not None and size != self.plate_size:
             width, height = self.plate_size
-            raise InputFault(
-                "plate_mismatch", f"{frame.path} is {size[0]}x{size[1]}, its camera's plate is {width}x{height}"
-            )
+            raise InputFault("plate_mismatch", f"it is {size[0]}x{size[1]}, its camera's plate is {width}x{height}")
 
     def _visible(self, frame: Frame, pixels: np.ndarray) -> Visible | None:
         if not self.use_visible or frame.visible_path is None:

@@ -23,7 +23,7 @@ class InProcessPool:
 
     def matte(self, shards: Iterable[Shard]) -> Iterator[Outcome]:
         """Yield the outcomes of the shards, in order; raises DeviceFault where a GPU failed for good."""
-        for outcome in map_ahead(self._matte_twice, shards, IN_FLIGHT, IN_FLIGHT):
+        for outcome in map_ahead(self._matte_twice, shards, IN_FLIGHT, IN_FLIGHT, patience_s=0):
             if isinstance(outcome, ShardFailure) and outcome.kind == "device":
                 raise DeviceFault(f"{outcome.shard_id}: {outcome.message}")
             yield outcome

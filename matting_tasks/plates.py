@@ -66,8 +66,7 @@ class Plates:
                 return None
             raise InputFault(
                 "missing_plate",
-                f"camera {shard.camera} of subject {shard.subject} has no plate; add it, "
-                "or matte over a black one with --missing-plate zeros",
+                "there is no plate; add it, or matte over a black one with --missing-plate zeros",
             )
         return self._plates.get((shard.subject, shard.camera, plate.fingerprint), lambda: self._load(shard))
 

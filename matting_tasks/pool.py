@@ -300,4 +300,4 @@ def _is_infrastructure(err: RayError) -> bool:
 
 
 def _first_line(err: RayError) -> str:
-    return " ".join(str(err).split())[:300]
+    return " ".join(str(err).split())[:500]

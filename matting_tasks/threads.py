@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
@@ -14,21 +15,26 @@ Result = TypeVar("Result")
 
 
 def map_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], n_threads: int, n_ahead: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    n_threads: int,
+    n_ahead: int,
+    patience_s: float = 5.0,
 ) -> Generator[Result, None, None]:
     """Yield `function(item)` in the order of `items`, at most `n_ahead` of them under way on `n_threads` threads.
 
     `items` is pulled on the consumer's thread, only when a place is free: chains of generators stay bounded. An error
-    of `function` is raised here, in its item's turn. The threads are daemons and end when the generator ends, so that
-    neither an error nor an interruption leaves one behind.
+    of `function` is raised here, in its item's turn. The threads end when the generator ends, and are waited for that
+    long: neither an error nor an interruption leaves one behind, and no thread is inside a C++ library when the process
+    ends, which would abort it. They are daemons, so that one that hangs cannot keep the process.
     """
     tasks: SimpleQueue[tuple[Item, Future[Result]] | None] = SimpleQueue()
     stopped = threading.Event()
-    for number in range(n_threads):
-        name = f"{getattr(function, '__name__', 'map_ahead')}-{number}"
-        threading.Thread(target=_work, args=(function, tasks, stopped), name=name, daemon=True).start()
+    threads = [threading.Thread(target=_work, args=(function, tasks, stopped), daemon=True) for _ in range(n_threads)]
     under_way: deque[Future[Result]] = deque()
     try:
+        for thread in threads:
+            thread.start()
         for item in items:
             place: Future[Result] = Future()
             under_way.append(place)
@@ -44,6 +50,10 @@ def map_ahead(
         close = getattr(items, "close", None)
         if close is not None:
             close()
+        deadline = time.monotonic() + patience_s
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _work(

@@ -92,3 +92,22 @@ def test_all_four_packages_come_from_this_repository() -> None:
     home = Path(__file__).parents[2].resolve()
     for package in (flows, manifests, matting_tasks, models):
         assert Path(str(package.__file__)).resolve().parent.parent == home
+
+
+def test_a_closed_pipe_ends_a_run_without_a_complaint(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture")
+    words = f"matte {capture} --out {tmp_path / 'out'} --model plate-difference --executor local"
+    ended = subprocess.run(
+        f"{sys.executable} -m flows.cli {words} | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+    )
+    assert ended.stdout.startswith("Listing") and "fileno" not in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_the_version_is_printed() -> None:
+    assert cleanplate("--version").out.startswith("cleanplate 0.")

@@ -45,3 +45,10 @@ def test_the_error_against_the_truth_is_that_of_the_masks(tmp_path: Path, capsys
     assert 500 < mad < 1000 and f"camera {FRONT}" in shown
     sheet = write_sheet(capture, mattes, tmp_path / "sheet.png")
     assert cv2.imread(str(sheet)).shape[1] >= 3 * 256
+
+
+def test_synth_does_not_mix_captures(tmp_path: Path) -> None:
+    words = ("synth", tmp_path / "capture", "--cameras", 1, "--frames", 1, "--size", 64)
+    assert cleanplate(*words).code == 0
+    again = cleanplate(*words)
+    assert again.code == 2 and "not empty" in again.err

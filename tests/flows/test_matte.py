@@ -372,3 +372,33 @@ def test_a_camera_with_a_plate_and_no_frame_is_reported(tmp_path: Path) -> None:
     capture = make_tiny(tmp_path / "capture")
     [path.unlink() for path in capture.glob("031/images/*/image_cam1.jpg")]
     assert "camera cam1: lacks frames that other cameras have (3): 0-2" in matte(capture, tmp_path / "out").out
+
+
+def test_every_bad_frame_is_named_up_to_a_few_a_camera(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture", n_frames=6)
+    bad = sorted(capture.glob("031/images/*/image_cam1.jpg"))[1:]
+    [path.write_bytes(b"") for path in bad]
+    for ended in (matte(capture, tmp_path / "out"), cleanplate("status", tmp_path / "out")):
+        assert ended.code == 3
+        for frame in (1, 2, 3):
+            assert f"031/images/000{frame}/image_cam1.jpg: the file is empty (0 bytes)" in ended.out
+        assert "and 2 frames more, 5 in all" in ended.out
+    quiet = matte(capture, tmp_path / "out", "--quiet")
+    assert quiet.out == "" and "031/images/0001/image_cam1.jpg" in quiet.err
+
+
+def test_subjects_that_vanished_or_are_empty_are_named(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture", ("031", "032")), tmp_path / "out"
+    matte(capture, out)
+    shutil.rmtree(capture / "032")
+    (capture / "033/images").mkdir(parents=True)
+    said = matte(capture, out).out
+    assert "subject 032 is no longer in the capture, and left the manifest with its 6 frames" in said
+    assert "subject 033 is empty and has no frame" in said
+
+
+def test_an_output_root_that_is_no_place_for_masks_is_refused(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture")
+    assert "lies inside the capture" in matte(capture, capture / "031").err
+    assert "shell variable" in matte(capture, "").err
+    assert not (capture / "031/_cleanplate").exists()

@@ -37,7 +37,7 @@ def test_one_subject_is_refused_with_the_way_to_name_it(make_capture: Captures) 
 
 @pytest.mark.parametrize(
     ("files", "said"),
-    [({}, "no folder at all"), ({"a.txt": b""}, "no folder at all"), ({"photos/a.jpg": b"", "b/c": b""}, "b, photos")],
+    [({}, "Found: nothing"), ({"a.txt": b""}, "Found: nothing"), ({"photos/a.jpg": b"", "b/c": b""}, "b, photos")],
 )
 def test_other_folder_is_refused_with_what_was_found(files: dict[str, bytes], said: str) -> None:
     with pytest.raises(NotACapture, match=said):
