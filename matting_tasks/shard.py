@@ -62,6 +62,25 @@ def matte_shard(
     return _summary(shard, rows, time.perf_counter() - started, station)
 
 
+def _matte_in_stages(
+    shard: Shard,
+    model: MattingModel,
+    plates: Plates,
+    plate: Tensor | None,
+    out: Folder,
+    recipe: Recipe,
+    station: Station,
+) -> list[FrameRow]:
+    """Send all frames through the stages: read ahead, matted in batches, written behind."""
+    n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch
+    reader = FrameReader(shard, plates, _size(plate), recipe.visible)
+    writer = partial(write_masks, shard, out, recipe)
+    with closing(map_ahead(reader, shard.frames, n_threads, n_ahead)) as read:
+        matted = _until(station.stop, matte_frames(read, model, plates, plate, recipe))
+        with closing(map_ahead(writer, matted, n_threads, n_ahead)) as rows:
+            return list(rows)
+
+
 def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> FrameRow:
     """Encode and write the two masks of a frame, measure its shape, and return its row.
 
@@ -96,25 +115,6 @@ def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> Fr
 def fault_row(shard: Shard, read: ReadFrame, fault: InputFault) -> FrameRow:
     """Return the row of a frame that could not be matted."""
     return replace(_row(shard, read), status=fault.status, error=fault.message)
-
-
-def _matte_in_stages(
-    shard: Shard,
-    model: MattingModel,
-    plates: Plates,
-    plate: Tensor | None,
-    out: Folder,
-    recipe: Recipe,
-    station: Station,
-) -> list[FrameRow]:
-    """Send all frames through the stages: read ahead, matted in batches, written behind."""
-    n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch
-    reader = FrameReader(shard, plates, _size(plate), recipe.visible)
-    writer = partial(write_masks, shard, out, recipe)
-    with closing(map_ahead(reader, shard.frames, n_threads, n_ahead)) as read:
-        matted = _until(station.stop, matte_frames(read, model, plates, plate, recipe))
-        with closing(map_ahead(writer, matted, n_threads, n_ahead)) as rows:
-            return list(rows)
 
 
 def _row(shard: Shard, read: ReadFrame) -> FrameRow:

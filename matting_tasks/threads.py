@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
@@ -50,10 +50,14 @@ def map_ahead(
         close = getattr(items, "close", None)
         if close is not None:
             close()
-        deadline = time.monotonic() + patience_s
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
+        _join(threads, patience_s)
+
+
+def _join(threads: Sequence[threading.Thread], patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    for thread in threads:
+        if thread.ident is not None:  # else it was never started
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _work(

@@ -23,7 +23,7 @@ REFINER_PREFIX = "refiner."
 def load_state_dict(path: Path) -> dict[str, Tensor]:
     """Read a checkpoint onto the CPU: a state dict, one wrapped in "state_dict" or "model", or a TorchScript archive.
 
-    Never runs code from a pickle; a TorchScript archive is read by torch.jit, as torch says fit for trusted files only.
+    Never runs code from a pickle; a TorchScript archive is read by torch.jit, which is for trusted files only.
     Raises WeightsUnreadable, and FileNotFoundError.
     """
     if not path.is_file():
