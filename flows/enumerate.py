@@ -43,6 +43,7 @@ class Enumerated:
     holes: dict[tuple[str, str], list[int]]
     plate_faults: dict[str, str]
     n_doubles: int = 0
+    absent: tuple[str, ...] = ()
 
 
 def enumerate_capture(
@@ -120,6 +121,7 @@ def enumerate_subject(
         changes=changes,
         holes=holes(manifest.frames, manifest.plates),
         n_doubles=scanned.n_doubles,
+        absent=gha.absent_from_rig({*manifest.frames.camera, *manifest.plates}),
         plate_faults=missing_plates(manifest),
     )
 
@@ -160,6 +162,8 @@ def _troubles(one: Enumerated) -> Iterator[str]:
         gone = f"{one.changes.vanished} frames" if one.changes.vanished else "and has no frame"
         what = "is no longer in the capture, and left the manifest with its" if one.changes.vanished else "is empty"
         yield f"subject {one.subject} {what} {gone}"
+    if one.absent:
+        yield f"subject {one.subject}: nothing of camera {', '.join(one.absent)}, which the rig has"
     if one.n_doubles:
         yield f"subject {one.subject}: {count(one.n_doubles, 'file')} left out, another one is the same frame or plate"
     for camera, fault in one.plate_faults.items():

@@ -127,6 +127,8 @@ class RayPool:
                     raise self._fatal from None
                 if self._stopped:
                     raise InterruptedError("the pool was closed") from None
+                if not self._thread.is_alive():
+                    raise WorkersDied("Ray was shut down under the run. Run the same command again.") from None
 
     def _run(self) -> None:
         """Dispatch until the pool is closed or cannot go on."""

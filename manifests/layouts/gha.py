@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 NAME = "gha"
@@ -26,6 +27,9 @@ RIG_CAMERAS = (
     "222200049",
 )
 """The serials of the NeRSemble rig; 222200037 is the front camera."""
+
+RIG_AT_LEAST = 12
+"""So many of the rig's cameras make a capture one of the rig."""
 
 _FRAME = re.compile(r"images/(\d+)/(image|visible|mask)_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
 _PLATE = re.compile(r"background/image_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
@@ -57,6 +61,12 @@ def parse(path: str) -> Found | None:
         return Found(role, camera[len(_LOWRES) :] if is_lowres else camera, number)
     matched = _PLATE.fullmatch(path)
     return None if matched is None else Found("plate", matched.group(1), -1)
+
+
+def absent_from_rig(cameras: Collection[str]) -> tuple[str, ...]:
+    """Return the rig's cameras that a subject lacks, if it has so many of them that it was recorded with the rig."""
+    absent = tuple(camera for camera in RIG_CAMERAS if camera not in cameras)
+    return absent if len(RIG_CAMERAS) - len(absent) >= RIG_AT_LEAST else ()
 
 
 def mask_path(subject: str, frame: int, camera: str) -> str:

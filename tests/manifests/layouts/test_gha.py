@@ -86,3 +86,10 @@ def test_the_description_is_an_example_that_parses() -> None:
     assert gha.parse(plate.removeprefix("<subject>/").replace("<camera>", "222200037")) == gha.Found(
         "plate", "222200037", -1
     )
+
+
+def test_cameras_are_absent_when_a_subject_has_most_of_the_rig() -> None:
+    assert gha.absent_from_rig(gha.RIG_CAMERAS) == ()
+    assert gha.absent_from_rig(gha.RIG_CAMERAS[:-1]) == (gha.RIG_CAMERAS[-1],)
+    assert gha.absent_from_rig(gha.RIG_CAMERAS[:4]) == ()
+    assert gha.absent_from_rig(["cam0", "cam1"]) == ()
