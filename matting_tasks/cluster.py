@@ -1,4 +1,4 @@
-"""The Ray cluster of a run: joined or started, asked for its GPUs, left."""
+"""The Ray cluster of a run: joined or started, looked at, left; and which deaths are its own doing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError
 
 from manifests.errors import WorkersDied
 
@@ -67,6 +67,19 @@ def _gpu_name() -> str:
     import torch
 
     return torch.cuda.get_device_name(0)
+
+
+def is_infrastructure(err: RayError) -> bool:
+    """Tell whether a death is the node's, a preemption's or the memory killer's, and not the shard's own doing."""
+    text = str(err).lower()
+    signs = ("node has died", "node_died", "exit type: node_out_of_memory", "running low on memory", "node preemption")
+    preempted = isinstance(err, RayActorError) and err.preempted
+    return preempted or isinstance(err, OutOfMemoryError) or any(sign in text for sign in signs)
+
+
+def first_line(err: RayError) -> str:
+    """Return what an error says in one line, cut."""
+    return " ".join(str(err).split())[:500]
 
 
 def _check_reachable(address: str) -> None:

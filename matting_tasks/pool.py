@@ -17,6 +17,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError
 from manifests.errors import CleanplateError, WorkersDied
 from manifests.records import Shard, ShardFailure
 from matting_tasks.actor import MattingActor
+from matting_tasks.cluster import first_line, is_infrastructure
 from matting_tasks.isolation import Trial, isolate
 from matting_tasks.worker import Outcome, WorkerSettings, worth_another_try
 
@@ -257,7 +258,7 @@ class RayPool:
         orphans = slot.tickets
         for ref in [ref for ref, (place, _) in self._in_flight.items() if place is slot]:
             del self._in_flight[ref]
-        log.warning("a worker died with %d shards in hand: %s", len(slot.tickets), _first_line(err))
+        log.warning("a worker died with %d shards in hand: %s", len(slot.tickets), first_line(err))
         if ticket is None:
             self._set_up_deaths += 1
             if self._set_up_deaths >= MAX_SET_UP_DEATHS:
@@ -266,7 +267,7 @@ class RayPool:
                 )
         ray.kill(slot.actor)  # one that is only out of reach must not go on
         slot.actor, slot.ready, slot.tickets = None, False, []
-        counts = not _is_infrastructure(err)
+        counts = not is_infrastructure(err)
         for orphan in orphans:
             self._count_death(orphan, counts, err)
 
@@ -277,7 +278,7 @@ class RayPool:
         ticket.deaths += counts
         ticket.uncounted_deaths += not counts
         if ticket.uncounted_deaths >= MAX_UNCOUNTED:
-            message = f"{MAX_UNCOUNTED} workers were lost with it in hand, the last one because: {_first_line(err)}"
+            message = f"{MAX_UNCOUNTED} workers were lost with it in hand, the last one because: {first_line(err)}"
             ticket.answers.put(ShardFailure.of(ticket.shard, "fault", message))
             return
         if ticket.deaths >= MAX_DEATHS and ticket.isolation is None:
@@ -291,15 +292,3 @@ class RayPool:
     def _queue(self, ticket: _Ticket) -> None:
         with self._changed:
             self._waiting.appendleft(ticket)
-
-
-def _is_infrastructure(err: RayError) -> bool:
-    """Tell whether a death is the node's, a preemption's or the memory killer's, and not the shard's own doing."""
-    text = str(err).lower()
-    signs = ("node has died", "node_died", "exit type: node_out_of_memory", "running low on memory", "node preemption")
-    preempted = isinstance(err, RayActorError) and err.preempted
-    return preempted or isinstance(err, OutOfMemoryError) or any(sign in text for sign in signs)
-
-
-def _first_line(err: RayError) -> str:
-    return " ".join(str(err).split())[:500]

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import ray
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError
 
 from manifests.errors import WorkersDied
-from matting_tasks.cluster import Cluster, look_at_cluster, start_ray, stop_ray
+from matting_tasks.cluster import Cluster, is_infrastructure, look_at_cluster, start_ray, stop_ray
 
 pytestmark = pytest.mark.ray
 
@@ -21,3 +22,23 @@ def test_a_cluster_without_gpus_names_none() -> None:
     assert look_at_cluster() == Cluster(n_cores=1, n_gpus=0, gpu_name=None)
     stop_ray()
     assert not ray.is_initialized()
+
+
+class Preempted(RayActorError):
+    preempted = True
+
+
+@pytest.mark.parametrize(
+    ("error", "is_the_clusters"),
+    [
+        (RayActorError(error_msg="The actor died because its node has died. Node Id: 1"), True),
+        (RayActorError(error_msg="Worker exit type: NODE_OUT_OF_MEMORY Worker exit detail: killed"), True),
+        (OutOfMemoryError("the node is running low on memory"), True),
+        (Preempted(), True),
+        # what Ray says of any SIGKILL names the memory killer as one of the possible causes
+        (RayActorError(error_msg="exit type: SYSTEM_ERROR ... (1) the process was killed by the OOM killer"), False),
+        (RayActorError(), False),
+    ],
+)
+def test_deaths_of_nodes_and_of_memory_are_the_clusters(error: RayError, is_the_clusters: bool) -> None:
+    assert is_infrastructure(error) is is_the_clusters
