@@ -76,6 +76,11 @@ def resolve_machine(settings: MatteSettings, pinned: Recipe | None, cluster: Clu
 
     from matting_tasks.device import count_gpus, device_class
 
+    if pinned is not None and settings.device == "auto" and not count_gpus():
+        raise DeviceFault(
+            f"The output root is pinned to {pinned.numerics.device_class}, and this machine shows no GPU. Run where "
+            "there is one, or matte the selected frames anew with --device cpu --replace."
+        )
     found = device_class(device)
     return Machine(device, found, 0 if found == "cpu" else count_gpus(), n_cores)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from reference_weights import write_reference_checkpoint
 from shards import recipe_for
 
@@ -115,3 +116,11 @@ def test_overriding_keeps_what_was_not_said() -> None:
     made = override_recipe(base, settings, resolve_recipe(settings, base, CPU, "def"))
     assert dict(made.parameters) == {"backbone_scale": 0.25, "refine_kernel_size": 3, "refine_mode": "full"}
     assert (made.weights_sha256, made.missing_plate, made.numerics.precision) == ("abc", "zeros", "bf16")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_root_that_is_pinned_to_a_gpu_says_so_where_there_is_none() -> None:
+    pinned = recipe_for("plate-difference")
+    pinned = replace(pinned, numerics=replace(pinned.numerics, device_class="cuda:NVIDIA Test"))
+    with pytest.raises(DeviceFault, match="pinned to cuda:NVIDIA Test.*--device cpu --replace"):
+        resolve_machine(MatteSettings(model="plate-difference"), pinned, None)
