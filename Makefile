@@ -6,7 +6,7 @@ SET_UP := .venv/.installed
 .PHONY: demo test chaos check format clean
 
 demo: $(SET_UP)
-	$(BIN)/cleanplate demo
+	@$(BIN)/cleanplate demo
 
 test: $(SET_UP)
 	$(BIN)/python -m pytest -m "not slow and not gpu"
@@ -25,11 +25,11 @@ format: $(SET_UP)
 	$(BIN)/ruff check --fix .
 
 $(SET_UP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cleanplate needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cleanplate needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages into .venv (torch, ray, prefect: some minutes the first time) ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	touch $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache demo

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from manifests.storage import Folder
 
 DECISIONS = "_cleanplate/decisions"
-REASONS = ("root", "replace", "reprocess", "retry-failed", "flagged")
 
 Listed = Mapping[str, Sequence[tuple[str, str, int]]]
 
@@ -106,7 +105,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Frames `selection` are to be matted by `recipe`; the last decision that selects a frame decides."""
+    """Frames `selection` are to be matted by `recipe`; the last decision that selects a frame decides.
+
+    `reason` is root | replace | reprocess | retry-failed.
+    """
 
     number: int
     selection: Selection

@@ -16,7 +16,6 @@
     │   ├── NoRoom
     │   ├── DeviceFault
     │   ├── InputChanged
-    │   ├── ShardFailed
     │   └── WorkersDied
     └── InputFault          never leaves matte_shard: it becomes the status of a row
 
@@ -96,10 +95,6 @@ class DeviceFault(Fault):
 
 class InputChanged(Fault):
     """Say that a file is not the one that the manifest names; the shard stays uncommitted."""
-
-
-class ShardFailed(Fault):
-    """Say that a shard could not be finished; the message begins with its id."""
 
 
 class WorkersDied(Fault):
