@@ -229,7 +229,7 @@ def _probe_plate(capture: Folder, plate: Plate) -> Plate:
 def _size(capture: Folder, path: str) -> tuple[int, int] | None:
     """Return (width, height) from a picture's header, None where it has none that can be read."""
     for size_bytes in (HEAD_BYTES, 128 * HEAD_BYTES):  # profiles and previews can push the header far back
-        head = capture.read_head(path, size_bytes)
+        head = capture.read_range(path, 0, size_bytes)
         try:
             header = read_header(head)
         except InputFault:

@@ -144,6 +144,7 @@ def _table(
         visible_fingerprint=_text(_fingerprint(capture, stat, rule) if stat else "" for stat in seen),
         width=np.zeros(len(keys), dtype=np.int32),
         height=np.zeros(len(keys), dtype=np.int32),
+        video_frames=np.zeros(len(keys), dtype=np.int32),
     )
 
 

@@ -26,7 +26,8 @@ class FrameTable:
     """The frames of one subject as columns of equal length n, sorted by (sequence, camera, frame).
 
     Text columns are object arrays; `frame`, `source_frame`, `width`, `height` int32 (0 = not probed),
-    `size_bytes` int64. An empty `visible_path` means that there is none.
+    `size_bytes` int64. An empty `visible_path` means that there is none. `video_frames` int32 is how many frames the
+    index of a video names, 0 for pictures.
     """
 
     subject: str
@@ -44,6 +45,7 @@ class FrameTable:
     visible_fingerprint: np.ndarray
     width: np.ndarray
     height: np.ndarray
+    video_frames: np.ndarray
 
     def __len__(self) -> int:
         """Count the frames."""

@@ -34,8 +34,11 @@ class Folder(Protocol):
     def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
         """Return the whole file and what identifies the version that was read."""
 
-    def read_head(self, path: str, size_bytes: int) -> bytes:
-        """Return at most the first `size_bytes`."""
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`, fewer where the file ends before."""
+
+    def copy_to(self, path: str, target: Path) -> FileStat:
+        """Copy a file, however large, to this machine's disk and return what identifies the version that was read."""
 
     def write_atomic(self, path: str, data: bytes) -> None:
         """Write a file that is seen whole or not at all, and survives a power cut once this returns."""
@@ -94,10 +97,18 @@ class LocalFolder:
             data, stat = file.read(), os.fstat(file.fileno())
         return data, FileStat(path, stat.st_size, stat.st_mtime_ns)
 
-    def read_head(self, path: str, size_bytes: int) -> bytes:
-        """Return at most the first `size_bytes`."""
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`, fewer where the file ends before."""
         with _opened(self._at(path)) as file:
-            return file.read(size_bytes)
+            file.seek(start)
+            return file.read(max(0, stop - start))
+
+    def copy_to(self, path: str, target: Path) -> FileStat:
+        """Copy a file and return the stat of the very file that was read."""
+        with _opened(self._at(path)) as file, open(target, "wb") as copy:
+            shutil.copyfileobj(file, copy)
+            stat = os.fstat(file.fileno())
+        return FileStat(path, stat.st_size, stat.st_mtime_ns)
 
     def write_atomic(self, path: str, data: bytes) -> None:
         """Write a temporary file beside the target, flush it to the disk, rename it, flush the folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from manifests.records import FileStat
 
@@ -30,9 +31,15 @@ class MemoryFolder:
         data = self.read(path)
         return data, FileStat(path, len(data), 0)
 
-    def read_head(self, path: str, size_bytes: int) -> bytes:
-        """Return at most the first `size_bytes`."""
-        return self.read(path)[:size_bytes]
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`."""
+        return self.read(path)[start : max(start, stop)]
+
+    def copy_to(self, path: str, target: Path) -> FileStat:
+        """Copy a file to the disk."""
+        data, stat = self.read_with_stat(path)
+        target.write_bytes(data)
+        return stat
 
     def write_atomic(self, path: str, data: bytes) -> None:
         """Set the file."""

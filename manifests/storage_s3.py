@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
@@ -15,6 +16,7 @@ from s3fs.core import S3_RETRYABLE_ERRORS
 from manifests.records import FileStat
 
 READ_TRIES = 4
+COPY_BYTES = 1 << 20
 CLAIM_WAIT_S = 0.5
 """Longer than one small PUT takes; see `_put_by_claim`."""
 
@@ -59,12 +61,30 @@ class S3Folder:
                 return data, FileStat(path, len(data), None, _plain(response["ETag"]))
         raise OSError(f"{self.url}/{path}: the answer broke off {READ_TRIES} times: {failure!r}") from failure
 
-    def read_head(self, path: str, size_bytes: int) -> bytes:
-        """Return at most the first `size_bytes`."""
-        if size_bytes <= 0:
+    def copy_to(self, path: str, target: Path) -> FileStat:
+        """Copy an object to the disk block by block, whatever its size; a body that breaks off is read again."""
+        failure: Exception | None = None
+        for _ in range(READ_TRIES):
+            response = self._call(self._fs.call_s3, "get_object", Bucket=self._bucket, Key=self._key(path))
+            n_bytes = 0
+            try:
+                with open(target, "wb") as copy:
+                    while block := sync(self._fs.loop, response["Body"].read, COPY_BYTES):
+                        n_bytes += copy.write(block)
+            except S3_RETRYABLE_ERRORS as err:
+                failure = err
+                continue
+            if n_bytes == response["ContentLength"]:
+                return FileStat(path, n_bytes, None, _plain(response["ETag"]))
+            failure = OSError(f"{n_bytes} of {response['ContentLength']} bytes")
+        raise OSError(f"{self.url}/{path}: the answer broke off {READ_TRIES} times: {failure!r}") from failure
+
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`, fewer where the object ends before."""
+        if stop <= start:
             return b""
         try:
-            data: bytes = self._call(self._fs.cat_file, self._full(path), start=0, end=size_bytes)
+            data: bytes = self._call(self._fs.cat_file, self._full(path), start=start, end=stop)
         except OSError as err:
             if "InvalidRange" in str(err) or "not satisfiable" in str(err):
                 return b""

@@ -37,6 +37,7 @@ FRAMES = pa.schema(
         ("visible_fingerprint", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("video_frames", pa.int32()),
     ]
 )
 

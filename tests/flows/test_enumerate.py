@@ -22,9 +22,9 @@ class CountingFolder(LocalFolder):
     def read(self, path: str) -> bytes:
         raise OSError(f"{path} was read whole")
 
-    def read_head(self, path: str, size_bytes: int) -> bytes:
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
         self.heads.append(path)
-        return super().read_head(path, size_bytes)
+        return super().read_range(path, start, stop)
 
 
 def test_enumerating_reads_headers_of_plates_and_one_frame_a_camera_once(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def make_table() -> Callable[..., FrameTable]:
             mtime_ns=np.full(len(rows), 1, dtype=np.int64),
             width=np.zeros(len(rows), dtype=np.int32),
             height=np.zeros(len(rows), dtype=np.int32),
+            video_frames=np.zeros(len(rows), dtype=np.int32),
             **{name: _text([value] * len(rows)) for name, value in fixed.items()},
         )
 

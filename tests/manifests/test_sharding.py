@@ -199,7 +199,7 @@ from manifests.sharding import FrameTable, plan_subject
 text = lambda *values: np.array(values, dtype=object)
 n = np.arange(3, dtype=np.int32)
 none, mark = text("", "", ""), text("10-1", "10-1", "10-1")
-table = FrameTable("031", none, text("A", "A", "A"), n, n, none, none, n, n, none, mark, none, none, n, n)
+table = FrameTable("031", none, text("A", "A", "A"), n, n, none, none, n, n, none, mark, none, none, n, n, n)
 recipe = Recipe.from_record(json.load(sys.stdin))
 print(plan_subject(table, {}, [Decision(0, Selection(), recipe, "root")])[0].shard_id)
 """

@@ -47,7 +47,7 @@ def test_file_is_the_last_that_was_written(folder: Folder) -> None:
 def test_missing_file_is_not_found_by_any_way_of_reading(folder: Folder) -> None:
     folder.write_atomic("there/other", b"1")
     for path in ("a", "there/a", "nowhere/a"):
-        for read in (folder.read, folder.read_with_stat, lambda name: folder.read_head(name, 5)):
+        for read in (folder.read, folder.read_with_stat, lambda name: folder.read_range(name, 0, 5)):
             with pytest.raises(FileNotFoundError):
                 read(path)
 
@@ -59,15 +59,30 @@ def test_missing_file_is_not_found_when_its_folder_is_a_file(tmp_path: Path) -> 
         folder.read("a/b")
 
 
-@pytest.mark.parametrize(("size_bytes", "head"), [(0, b""), (2, b"01"), (5, b"01234"), (99, b"01234")])
-def test_head_is_at_most_what_was_asked_for(folder: Folder, size_bytes: int, head: bytes) -> None:
+@pytest.mark.parametrize(
+    ("start", "stop", "part"),
+    [(0, 0, b""), (0, 2, b"01"), (0, 99, b"01234"), (3, 4, b"3"), (3, 99, b"34"), (9, 12, b""), (4, 2, b"")],
+)
+def test_range_is_what_there_is_of_it(folder: Folder, start: int, stop: int, part: bytes) -> None:
     folder.write_atomic("a", b"01234")
-    assert folder.read_head("a", size_bytes) == head
+    assert folder.read_range("a", start, stop) == part
+
+
+def test_copy_is_the_file_with_its_fingerprint(folder: Folder, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 20_000
+    folder.write_atomic("deep/with+plus", data)
+
+    stat = folder.copy_to("deep/with+plus", tmp_path / "copy")
+
+    assert (tmp_path / "copy").read_bytes() == data
+    assert stat == folder.read_with_stat("deep/with+plus")[1]
+    with pytest.raises(FileNotFoundError):
+        folder.copy_to("nowhere", tmp_path / "copy")
 
 
 def test_empty_file_is_a_file(folder: Folder) -> None:
     folder.write_atomic("a", b"")
-    assert folder.read("a") == folder.read_head("a", 10) == b""
+    assert folder.read("a") == folder.read_range("a", 0, 10) == b""
     assert [stat.size_bytes for stat in folder.list()] == [0]
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ NAMES = ["a", "deep/er/file.bin", "with space", "with+plus", "a=b&c", "per%20cen
 def test_object_is_read_listed_and_deleted_by_its_name_whatever_it_is(folder: Folder, path: str) -> None:
     folder.write_atomic(path, b"\x00one\xff")
     assert folder.read(path) == b"\x00one\xff"
-    assert folder.read_head(path, 2) == b"\x00o"
+    assert folder.read_range(path, 0, 2) == b"\x00o"
     assert _paths(folder) == [path]
     folder.delete([path])
     assert _paths(folder) == []
@@ -96,20 +97,35 @@ def test_put_leaves_the_object_when_there_is_one_whatever_its_name(folder: Folde
 def test_missing_object_is_not_found_by_any_way_of_reading(folder: Folder) -> None:
     folder.write_atomic("there/other", b"1")
     for path in ("a", "there", "there/a"):
-        for read in (folder.read, folder.read_with_stat, lambda name: folder.read_head(name, 5)):
+        for read in (folder.read, folder.read_with_stat, lambda name: folder.read_range(name, 0, 5)):
             with pytest.raises(FileNotFoundError):
                 read(path)
 
 
-@pytest.mark.parametrize(("size_bytes", "head"), [(0, b""), (2, b"01"), (5, b"01234"), (99, b"01234")])
-def test_head_is_at_most_what_was_asked_for(folder: Folder, size_bytes: int, head: bytes) -> None:
+@pytest.mark.parametrize(
+    ("start", "stop", "part"),
+    [(0, 0, b""), (0, 2, b"01"), (0, 99, b"01234"), (3, 4, b"3"), (3, 99, b"34"), (9, 12, b""), (4, 2, b"")],
+)
+def test_range_is_what_there_is_of_it(folder: Folder, start: int, stop: int, part: bytes) -> None:
     folder.write_atomic("a", b"01234")
-    assert folder.read_head("a", size_bytes) == head
+    assert folder.read_range("a", start, stop) == part
+
+
+def test_copy_is_the_object_with_its_fingerprint(folder: Folder, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 20_000
+    folder.write_atomic("deep/with+plus", data)
+
+    stat = folder.copy_to("deep/with+plus", tmp_path / "copy")
+
+    assert (tmp_path / "copy").read_bytes() == data
+    assert stat == folder.read_with_stat("deep/with+plus")[1]
+    with pytest.raises(FileNotFoundError):
+        folder.copy_to("nowhere", tmp_path / "copy")
 
 
 def test_empty_object_is_an_object(folder: Folder) -> None:
     folder.write_atomic("a", b"")
-    assert folder.read("a") == folder.read_head("a", 10) == b""
+    assert folder.read("a") == folder.read_range("a", 0, 10) == b""
     assert [stat.size_bytes for stat in folder.list()] == [0]
 
 
@@ -117,7 +133,7 @@ def test_large_object_is_read_whole(folder: Folder) -> None:
     data = bytes(range(256)) * 50_000
     folder.write_atomic("a", data)
     assert folder.read("a") == data
-    assert folder.read_head("a", 1000) == data[:1000]
+    assert folder.read_range("a", 0, 1000) == data[:1000]
 
 
 def test_list_gives_each_object_below_the_folder_once_with_its_size(folder: Folder) -> None:
