@@ -126,13 +126,20 @@ class MattingBase(nn.Module):
         return BaseOutput(alpha, fgr, error, decoded[:, HIDDEN].relu())
 
     @torch.no_grad()
-    def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None) -> Matte:
+    def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None, want_foreground: bool = False) -> Matte:
         """Matte streams as MattingModel says; the error has the size of the frames."""
         src, bgr = _flatten_streams(frames, check_streams(frames, plates), least=1)
         pictures = torch.cat([src, _repeat(bgr, len(src))], dim=1)
-        decoded = self._decode(pictures, only=[ALPHA.start, ERROR.start]).clamp_(0, 1)
-        decoded = decoded[..., : frames.shape[-2], : frames.shape[-1]]
-        return Matte(_streams(decoded[:, 0], frames), _streams(decoded[:, 1], frames), None)
+        # the foreground is computed only where it is wanted
+        wanted = [
+            ALPHA.start,
+            ERROR.start,
+            *range(RESIDUAL.start, RESIDUAL.stop if want_foreground else RESIDUAL.start),
+        ]
+        decoded = self._decode(pictures, only=wanted)[..., : frames.shape[-2], : frames.shape[-1]]
+        foreground = (_streams(decoded[:, 2:], frames) + frames).clamp_(0, 1) if want_foreground else None
+        decoded = decoded[:, :2].clamp_(0, 1)
+        return Matte(_streams(decoded[:, 0], frames), _streams(decoded[:, 1], frames), None, foreground)
 
     def _decode(self, pictures: Tensor, only: list[int] | None = None) -> Tensor:
         """Map frames and plates, joined, (N, 6, H, W), any size, to the decoder's channels before any clamp."""
@@ -175,16 +182,18 @@ class MattingRefine(MattingBase):
         return RefineOutput(canvas[:, ALPHA].clamp(0, 1), fgr, pha_sm, fgr_sm, err_sm, ref_sm)
 
     @torch.no_grad()
-    def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None) -> Matte:
+    def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None, want_foreground: bool = False) -> Matte:
         """Matte streams as MattingModel says; the error has the size of the coarse result (of the padded frames)."""
         least = math.ceil(1 / self.backbone_scale)
         src, bgr = _flatten_streams(frames, check_streams(frames, plates), least)
         _, coarse, err_sm = self._coarse(src, bgr)
-        # the foreground is not wanted: one channel at full size instead of four
-        alpha = _resize(coarse[:, N_HIDDEN : N_HIDDEN + 1].contiguous(), _size(src))
-        self.refiner(alpha, coarse, err_sm, src, bgr)
-        alpha = alpha.clamp_(0, 1)[:, 0, : frames.shape[-2], : frames.shape[-1]]
-        return Matte(_streams(alpha, frames), _streams(err_sm[:, 0], frames), None)
+        # where the foreground is not wanted: one channel at full size instead of four
+        wanted = coarse[:, N_HIDDEN:] if want_foreground else coarse[:, N_HIDDEN : N_HIDDEN + 1]
+        canvas = _resize(wanted.contiguous(), _size(src)).contiguous()
+        self.refiner(canvas, coarse, err_sm, src, bgr)
+        canvas = canvas[..., : frames.shape[-2], : frames.shape[-1]]
+        foreground = (_streams(canvas[:, RESIDUAL], frames) + frames).clamp_(0, 1) if want_foreground else None
+        return Matte(_streams(canvas[:, 0].clamp_(0, 1), frames), _streams(err_sm[:, 0], frames), None, foreground)
 
     def _coarse(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the decoder's channels, what the refiner reads of them (N, 36, h, w), and the error (N, 1, h, w)."""
@@ -206,7 +215,7 @@ def _flatten_streams(frames: Tensor, plates: Tensor, least: int) -> tuple[Tensor
 
 
 def _streams(maps: Tensor, frames: Tensor) -> Tensor:
-    """Bring maps (B * T, h, w) back to (B, T, h, w)."""
+    """Bring maps (B * T, ..., h, w) back to (B, T, ..., h, w)."""
     return maps.reshape(*frames.shape[:2], *maps.shape[1:])
 
 

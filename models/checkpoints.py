@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import WeightsMismatch, WeightsUnreadable
+from models.onnx_weights import read_folded
 from models.registry import entry, names
 
 if TYPE_CHECKING:
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 WRAPPERS = ("state_dict", "model")
 # the release has no MattingBase files: its MattingRefine files hold the same base network, and these keys besides
 REFINER_PREFIX = "refiner."
+# the entries whose ONNX files can be read
+ONNX_PREFIX = "rvm-"
+# a protobuf message of ONNX starts with its field 1, the format's version; neither a pickle nor an archive does
+ONNX_START = b"\x08"
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a checkpoint onto the CPU: a state dict, one wrapped in "state_dict" or "model", or a TorchScript archive.
+    """Read a checkpoint onto the CPU: a state dict, one wrapped in "state_dict" or "model", TorchScript, or ONNX.
 
-    Never runs code from a pickle; a TorchScript archive is read by torch.jit, which is for trusted files only.
+    Never runs code from a pickle; a TorchScript archive is read by torch.jit, which is for trusted files only. For
+    what an ONNX file must be, see `models.onnx_weights`: the segmentation head of its state dict is zeros.
     Raises WeightsUnreadable, and FileNotFoundError.
     """
     if not path.is_file():
@@ -32,7 +38,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             # of formats that are old, as the published files are
             warnings.simplefilter("ignore")
-            found = _read_torchscript(path) if _is_torchscript(path) else _read_pickle(path)
+            found = _read(path)
     except (
         RuntimeError,
         ValueError,
@@ -76,11 +82,7 @@ def load_strict(model: nn.Module, state: Mapping[str, Tensor], name: str, path: 
 
 def check_fits(name: str, path: Path) -> None:
     """Read a file and raise what `load_strict` would raise for the registry entry `name`; nothing is kept."""
-    import torch
-
-    with torch.device("meta"):
-        network = entry(name).build({})
-    load_strict(network, load_state_dict(path), name, path)
+    load_strict(_skeleton(name), load_state_dict(path), name, path)
 
 
 def identify(state: Mapping[str, Tensor]) -> list[str]:
@@ -93,10 +95,16 @@ def _fits(state: Mapping[str, Tensor], name: str) -> bool:
 
 
 def _network_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    return _shapes(_skeleton(name).state_dict())
+
+
+def _skeleton(name: str) -> nn.Module:
+    """Build a network without memory for its weights."""
     import torch
 
     with torch.device("meta"):
-        return _shapes(entry(name).build({}).state_dict())
+        network: nn.Module = entry(name).build({})
+    return network
 
 
 def _without_refiner(state: Mapping[str, Tensor], name: str) -> Mapping[str, Tensor]:
@@ -110,6 +118,17 @@ def _without_refiner(state: Mapping[str, Tensor], name: str) -> Mapping[str, Ten
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+
+def _read(path: Path) -> Any:
+    if _is_onnx(path):
+        return read_folded(path, {name: _skeleton(name) for name in names() if name.startswith(ONNX_PREFIX)})
+    return _read_torchscript(path) if _is_torchscript(path) else _read_pickle(path)
+
+
+def _is_onnx(path: Path) -> bool:
+    with path.open("rb") as file:
+        return path.suffix.lower() == ".onnx" or file.read(len(ONNX_START)) == ONNX_START
 
 
 def _is_torchscript(path: Path) -> bool:

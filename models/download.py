@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 N_TRIES = 4
+N_TRIES_UNREACHED = 2
 FIRST_WAIT_S = 0.5
-STALL_S = 30.0
+STALL_S = 15.0
 READ_BYTES = 1 << 18
 HTTP_PARTIAL = 206
 HTTP_RANGE_UNSATISFIABLE = 416
@@ -20,6 +21,10 @@ HTTP_FINAL = range(400, 500)
 HTTP_AGAIN = (408, HTTP_RANGE_UNSATISFIABLE, 429)
 
 Progress = Callable[[int, int | None], None]
+
+
+class HostUnreachable(OSError):
+    """Say that no connection came about: the host's other files need not be tried now."""
 
 
 def download(
@@ -33,23 +38,35 @@ def download(
 
     A part that is there already is gone on with, where the server still has the same file (ETag or Last-Modified, kept
     in `<path>.part.validator`) and knows ranges; else the file is read anew. A few tries, with growing waits; no byte
-    for stall_s seconds counts as a failure. Raises OSError when no try succeeds or the server refuses the file.
+    for stall_s seconds counts as a failure. Raises OSError when no try succeeds or the server refuses the file, and
+    HostUnreachable, sooner, when there is no connection to begin with.
     """
-    attempt = 0
+    attempt, n_tries = 0, N_TRIES_UNREACHED
     while True:
         attempt += 1
         try:
             return _read_once(source, path, progress, stall_s)
         except urllib.error.HTTPError as err:
             err.close()
+            n_tries = N_TRIES
             refused = err.code in HTTP_FINAL and err.code not in HTTP_AGAIN
-            if refused or attempt == N_TRIES:
+            if refused or attempt >= n_tries:
                 raise OSError(f"HTTP {err.code} {err.reason}") from err
+        except urllib.error.URLError as err:
+            # of the connection itself: an unknown name, a refusal, silence, a certificate
+            if attempt >= n_tries:
+                raise HostUnreachable(f"{err.reason} (after {n_tries} tries)") from err
         except (OSError, http.client.HTTPException) as err:
-            if attempt == N_TRIES:
-                reason = err.reason if isinstance(err, urllib.error.URLError) else err
-                raise OSError(f"{reason} (after {N_TRIES} tries)") from err
+            n_tries = N_TRIES
+            if attempt >= n_tries:
+                raise OSError(f"{err} (after {n_tries} tries)") from err
         time.sleep(first_wait_s * 2 ** (attempt - 1))
+
+
+def discard_part(path: Path) -> None:
+    """Delete what a download of `path` that was cut has left."""
+    for ending in (".part", ".part.validator"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def _read_once(source: str, path: Path, progress: Progress | None, stall_s: float) -> Path:

@@ -44,8 +44,8 @@ class WeightsMissing(WeightsError):
     """Say that a model needs a file with weights which is not there."""
 
     @classmethod
-    def of(cls, name: str, file_name: str, source: str, folder: Path | str, usable: Iterable[str]) -> WeightsMissing:
-        """Make the error for model `name`; `usable` are the models that need no weights."""
+    def of(cls, name: str, file_name: str, source: object, folder: Path | str, usable: Iterable[str]) -> WeightsMissing:
+        """Make the error for model `name`; `source` prints as the place, `usable` are the models without weights."""
         return cls(
             f"model {name} needs the weights {file_name}, which are not at hand. Get them from {source} and put the "
             f"file into {folder}. Models that can be used now: {', '.join(usable)}"
@@ -91,9 +91,14 @@ class WeightsUnreadable(WeightsError):
     def at(cls, path: Path, reason: str) -> WeightsUnreadable:
         """Make the error for the file at `path`."""
         return cls(
-            f"{path} cannot be read as weights: {reason}. Expected a PyTorch state dict (.pth) or a TorchScript "
-            f"archive; delete the file and fetch it again"
+            f"{path} cannot be read as weights: {reason}. Expected a PyTorch state dict (.pth), a TorchScript archive, "
+            f"or the float32 ONNX file of RobustVideoMatting; delete the file and fetch it again"
         )
+
+    @classmethod
+    def without(cls, path: Path, package: str) -> WeightsUnreadable:
+        """Make the error for a file that only an optional package reads."""
+        return cls(f"{path} is read with the package {package}, which is not installed: pip install {package}")
 
 
 class HashMismatch(WeightsError):

@@ -49,8 +49,8 @@ class PlateDifference:
     temporal = False
 
     @torch.no_grad()
-    def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None) -> Matte:
-        """Matte streams as MattingModel says; there is no error map and no state."""
+    def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None, want_foreground: bool = False) -> Matte:
+        """Matte streams as MattingModel says; there is no error map, no state and no foreground."""
         plates = check_streams(frames, plates)
         alphas = [
             _matte_one(frame[None].float(), plate[None].float())

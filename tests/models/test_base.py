@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.base import check_streams, pad_to_multiple
+from models.base import check_frames, check_streams, pad_to_multiple
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,9 @@ def test_padding_repeats_the_border_and_is_undone_by_a_crop(size, least, padded)
 def test_streams_that_do_not_fit_are_refused(frames, plates, found):
     with pytest.raises(ValueError, match=found):
         check_streams(torch.zeros(frames), None if plates is None else torch.zeros(plates))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 2, 4, 8, 8), (1, 2, 3, 0, 8)])
+def test_frames_alone_that_do_not_fit_are_refused(shape):
+    with pytest.raises(ValueError, match="frames must be"):
+        check_frames(torch.zeros(shape))

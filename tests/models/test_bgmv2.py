@@ -75,9 +75,21 @@ def test_state_dict_keys_are_the_published_ones(name, network, golden_keys):
 @pytest.mark.parametrize("network", [MattingBase("mobilenetv2"), MattingRefine("mobilenetv2")])
 def test_matte_takes_frames_of_any_size(network, size):
     ready(network)
-    alpha, error, state = network.matte(torch.rand(2, 2, 3, *size), torch.rand(2, 3, *size))
+    alpha, error, state, foreground = network.matte(torch.rand(2, 2, 3, *size), torch.rand(2, 3, *size), None, True)
     assert alpha.shape == (2, 2, *size) and error.shape[:2] == (2, 2) and state is None
     assert alpha.min() >= 0 and alpha.max() <= 1 and torch.isfinite(error).all()
+    assert foreground.shape == (2, 2, 3, *size) and foreground.min() >= 0 and foreground.max() <= 1
+
+
+@pytest.mark.parametrize("network", [MattingBase("mobilenetv2"), MattingRefine("mobilenetv2", 0.25, "sampling", 1024)])
+def test_the_foreground_is_that_of_forward_and_only_made_where_asked_for(network, make_pair):
+    ready(network)
+    src, bgr = make_pair(2)
+    out, plain = network(src, bgr), network.matte(src[:, None], bgr)
+    matte = network.matte(src[:, None], bgr, want_foreground=True)
+    torch.testing.assert_close(matte.foreground[:, 0], out.fgr, rtol=0, atol=1e-5)
+    torch.testing.assert_close(matte.alpha, plain.alpha, rtol=0, atol=1e-5)
+    assert plain.foreground is None
 
 
 def test_padding_is_only_at_the_right_and_the_bottom(refine, make_pair):

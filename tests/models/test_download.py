@@ -1,10 +1,11 @@
 """Downloads against a local server that cuts, stalls, refuses, and changes its mind."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from models.download import download
+from models.download import HostUnreachable, discard_part, download
 
 BODY = bytes(range(256)) * 4000
 
@@ -85,3 +86,29 @@ def test_download_gives_up_when_nothing_comes(server, target):
     server.silent = True
     with pytest.raises(OSError, match="timed out"):
         download(server.url("file.pth"), target, first_wait_s=0, stall_s=0.1)
+
+
+def test_download_says_when_there_is_no_connection(target):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}/file.pth"
+    for source in (closed, "http://cleanplate.invalid/file.pth"):
+        with pytest.raises(HostUnreachable):
+            download(source, target, first_wait_s=0)
+
+
+def test_download_of_a_server_that_answers_is_never_called_unreachable(server, target):
+    server.busy_answers = 9
+    with pytest.raises(OSError, match="503") as caught:
+        download(server.url("file.pth"), target, first_wait_s=0)
+    assert not isinstance(caught.value, HostUnreachable)
+
+
+def test_discard_part_deletes_what_a_cut_download_left(server, target):
+    server.files["file.pth"] = BODY
+    server.cuts_after = [1000, 0, 0, 0]
+    with pytest.raises(OSError):
+        download(server.url("file.pth"), target, first_wait_s=0)
+    discard_part(target)
+    discard_part(target)
+    assert list(target.parent.iterdir()) == []

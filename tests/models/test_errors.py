@@ -21,6 +21,7 @@ ERRORS = [
     WeightsUnreadable.at("/cache/m.pth", "cut"),
     HashMismatch.at("/cache/m.pth", "aa", "bb", "published"),
     DownloadFailed.of("m.pth", ["https://x: HTTP 404"], "/cache", ["plate-difference"]),
+    WeightsUnreadable.without("/cache/m.onnx", "onnx"),
 ]
 
 

@@ -86,6 +86,10 @@ def test_bfloat16_frames_give_bfloat16_alpha():
     assert alpha.dtype == torch.bfloat16 and agreement(alpha, person) > 0.95
 
 
+def test_there_is_no_foreground_even_where_it_is_asked_for():
+    assert PlateDifference().matte(torch.rand(1, 1, 3, 8, 8), torch.rand(1, 3, 8, 8), None, True).foreground is None
+
+
 def test_a_plate_is_needed():
     with pytest.raises(ValueError, match="plate"):
         PlateDifference().matte(torch.rand(1, 1, 3, 8, 8), None)

@@ -10,6 +10,7 @@ from models import registry
 from models.errors import UnknownModel, WeightsMismatch, WeightsMissing
 
 REFINE, BASE = "mattingrefine-mobilenetv2", "mattingbase-mobilenetv2"
+RVM = ("rvm-mobilenetv3", "rvm-resnet50")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,8 @@ def test_all_models_are_listed():
     kinds = [
         f"{kind}-{net}" for kind in ("mattingrefine", "mattingbase") for net in ("resnet101", "resnet50", "mobilenetv2")
     ]
-    assert set(registry.names()) == {*kinds, "plate-difference"}
+    assert set(registry.names()) == {*kinds, *RVM, "plate-difference"}
+    assert registry.names_without_plate() == RVM
 
 
 def test_an_unknown_name_is_refused():
@@ -53,6 +55,25 @@ def test_an_unknown_name_is_refused():
 )
 def test_only_parameters_that_the_mode_reads_are_returned(given, read):
     assert registry.parameters_read(REFINE, given) == read
+
+
+@pytest.mark.parametrize("name", RVM)
+@pytest.mark.parametrize(("given", "read"), [({}, "auto"), ({"downsample_ratio": 1}, 1.0)])
+def test_the_ratio_is_auto_or_a_float(name, given, read):
+    found = registry.parameters_read(name, given)
+    assert found == {"downsample_ratio": read} and type(found["downsample_ratio"]) is type(read)
+
+
+@pytest.mark.parametrize("value", [0, -0.5, 1.1, float("nan"), "0.5", "", True])
+def test_wrong_ratios_are_refused(value):
+    with pytest.raises(ValueError, match=r'downsample_ratio must be "auto", or above 0 and at most 1'):
+        registry.parameters_read(RVM[0], {"downsample_ratio": value})
+
+
+@pytest.mark.parametrize(("name", "key"), [(RVM[0], "backbone_scale"), (REFINE, "downsample_ratio")])
+def test_parameters_of_another_model_are_refused(name, key):
+    with pytest.raises(ValueError, match=key):
+        registry.parameters_read(name, {key: 0.5})
 
 
 @pytest.mark.parametrize("name", [BASE, "plate-difference"])
@@ -107,6 +128,17 @@ def test_parameters_reach_the_network(checkpoint):
         for scale in (0.25, 0.5)
     ]
     assert [tuple(error.shape) for error in errors] == [(1, 1, 16, 16), (1, 1, 32, 32)]
+
+
+@pytest.mark.parametrize("name", RVM)
+def test_a_model_without_a_plate_is_built_and_mattes(name, tmp_path):
+    path = write_reference_checkpoint(name, tmp_path / registry.entry(name).weights)
+    model = registry.build(name, {"downsample_ratio": 0.5}, path, "cpu", "fp32")
+    known = registry.entry(name)
+    assert (model.uses_plate, model.temporal) == (known.uses_plate, known.temporal) == (False, True)
+    first = model.matte(torch.rand(1, 2, 3, 34, 30), None)
+    assert first.alpha.shape == (1, 2, 34, 30) and not first.alpha.requires_grad and not model.training
+    assert first.state[0].shape[-2:] == (9, 8)  # half of half the frame: the ratio reached the network
 
 
 def test_the_baseline_needs_no_weights():

