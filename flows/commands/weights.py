@@ -25,7 +25,10 @@ def list_() -> None:
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A model, such as mattingrefine-resnet101.")]) -> None:
-    """Fetch a model's weights once; a cut download goes on where it ended, and the hash is checked."""
+    """Fetch a model's weights once, from the first source that has them; a cut download goes on where it ended.
+
+    The hash is checked, and the licence of the weights, which is not that of cleanplate, is printed.
+    """
     from flows.inspecting import fetch_weights
 
     fetch_weights(name)
