@@ -9,7 +9,6 @@ Every file depends on its own names, the size and the seed alone: not on threads
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,9 @@ from threading import Lock
 from uuid import uuid4
 
 import cv2
-import numpy as np
 
+from matting_tasks.calibration import camera_file
+from matting_tasks.frame_files import LOWRES_PX, encode_jpeg
 from matting_tasks.synth_cameras import CAMERAS, choose_cameras, make_camera, visible_mask
 from matting_tasks.synth_faults import (
     FAULTS,
@@ -28,7 +28,6 @@ from matting_tasks.synth_faults import (
     check_name,
     disturb_scene,
     encode_frame,
-    encode_jpeg,
     encode_plate,
     encode_png,
     parse_fault,
@@ -37,7 +36,6 @@ from matting_tasks.synth_picture import F32, Subject, expose, make_cutout, make_
 
 __all__ = ["CAMERAS", "FAULTS", "Fault", "SynthSettings", "make_capture", "parse_fault"]
 
-LOWRES_PX = 256
 _MIN_SIZE_PX = 32
 
 
@@ -162,9 +160,7 @@ def _folder(view: _View, kind: str, frame: int) -> Path:
 
 def _calibration(view: _View) -> bytes:
     camera = make_camera(view.camera, view.settings.size_px)
-    buffer = io.BytesIO()
-    np.savez(buffer, extrinsic=camera.extrinsic, intrinsic=camera.intrinsic)
-    return buffer.getvalue()
+    return camera_file(camera.extrinsic, camera.intrinsic)
 
 
 def _write(path: Path, data: bytes | None) -> None:

@@ -33,7 +33,7 @@ FRONT_CAMERA = "222200037"
 _DISTANCE_M = 1.1
 _SPAN_M = 0.56  # height of the picture at the subject
 _TARGET_M = (0.0, -0.07, -0.01)
-_SENSOR_COLUMNS = (157.5 / 2048, 1890.5 / 2048)  # fractions of the width; outside lie black pads
+_SENSOR_COLUMNS = (200 / 2600, 2400 / 2600)  # fractions of the width, as in geometry.py; outside lie black pads
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from matting_tasks.frame_files import encode_jpeg
+
 FAULTS: dict[str, str] = {
     "missing": "the plate is not there",
     "unreadable": "the plate's file is cut to a third",
@@ -84,21 +86,11 @@ def encode_frame(frame: NDArray[np.uint8], faults: frozenset[str], is_first: boo
     return data[: len(data) // 2] if "truncated" in faults and is_first else data
 
 
-def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
-    """Encode (h, w, 3) RGB or (h, w) gray uint8 as a JPEG of quality 95."""
-    pixels = picture if picture.ndim == 2 else picture[..., ::-1]
-    return _encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
-
-
 def encode_png(picture: NDArray[np.uint8]) -> bytes:
     """Encode (h, w) gray uint8 as a PNG."""
-    return _encode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-
-
-def _encode(extension: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:
-    done, data = cv2.imencode(extension, np.ascontiguousarray(pixels), options)
+    done, data = cv2.imencode(".png", np.ascontiguousarray(picture), [cv2.IMWRITE_PNG_COMPRESSION, 3])
     if not done:
-        raise RuntimeError(f"cv2 did not encode {extension} of shape {pixels.shape}")
+        raise RuntimeError(f"cv2 did not encode a PNG of shape {picture.shape}")
     return bytes(data)
 
 
