@@ -6,20 +6,18 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from flows.enumerate import ranges
-from flows.guards import check_names
 from flows.settings import EnumerateSettings, weights_folder
 from flows.show import plain_console, reasons_of, show_cameras
-from manifests.decisions import Decision, Selection, read_decisions
+from flows.show_manifest import chosen_subjects, manifest_rows
+from manifests.decisions import Decision, read_decisions
 from manifests.errors import UsageError, WeightsRefused
 from manifests.failures import read_failures
-from manifests.manifest import Manifest, holes, listed_subjects, missing_plates, read_manifest
 from manifests.plan import CameraStatus, camera_statuses, read_plan
 from manifests.root import read_root
 from manifests.runs import read_runs
@@ -27,27 +25,8 @@ from manifests.storage import Folder, open_folder
 from models.errors import ModelError
 from models.registry import entry, names
 
-
-def print_manifest(out_url: str, settings: EnumerateSettings, as_json: bool) -> None:
-    """Print frames, holes and plate faults of each selected camera; raises UsageError where there is no manifest."""
-    out = open_folder(out_url, settings.store_options)
-    rows = [row for subject in _subjects(out, settings) for row in _manifest_rows(out, subject, settings.selection)]
-    if as_json:
-        print(json.dumps({"out": out.url, "cameras": rows}, indent=1))
-        return
-    table = Table(title=f"Manifest under {out.url}", title_justify="left")
-    for name in ("subject", "sequence", "camera", "frames", "numbers", "size", "plate", "holes"):
-        table.add_column(name, justify="right" if name == "frames" else "left", no_wrap=name in ("subject", "camera"))
-    for row in rows:
-        cells = (row["subject"], row["sequence"], row["camera"], str(row["n_frames"]), f"{row['first']}-{row['last']}")
-        size = f"{row['width']}x{row['height']}" if row["width"] else "?"
-        table.add_row(*cells, size, row["plate"], ranges(row["holes"]))
-    console = plain_console()
-    console.print(table)
-    n_holes = sum(len(row["holes"]) for row in rows)
-    no_plate = sum(row["plate"] != "ok" for row in rows)
-    n_frames = sum(row["n_frames"] for row in rows)
-    console.print(f"{n_frames:,} frames, {n_holes} holes, {no_plate} cameras without a usable plate.")
+if TYPE_CHECKING:
+    from models.weights import Weights
 
 
 def print_status(out_url: str, settings: EnumerateSettings, as_json: bool) -> int:
@@ -78,18 +57,25 @@ def print_weights() -> None:
         if known.weights is None:
             table.add_row(name, plate, "none needed", "", "", "yes")
             continue
-        weights = WEIGHTS[name]
-        sha256 = weights.sha256[:12] if weights.sha256 else "not published"
-        table.add_row(name, plate, weights.file_name, weights.licence, sha256, "yes" if locate(name, folder) else "no")
+        weights, at_hand = WEIGHTS[name], locate(name, folder)
+        # a source of another format has another name
+        found = "no" if at_hand is None else "yes" if at_hand.name == weights.file_name else f"yes, {at_hand.name}"
+        table.add_row(name, plate, weights.file_name, weights.licence, _hashes(weights), found)
     console = plain_console()
     console.print(table)
     console.print("Fetch one with: cleanplate weights fetch NAME. Use a local file with: --weights FILE.")
 
 
+def _hashes(weights: Weights) -> str:
+    """Return the known hashes of a model's files in short, each with its file's ending."""
+    known = {Path(source.file_name).suffix: source.sha256[:12] for source in weights.sources if source.sha256}
+    return ", ".join(f"{sha256} ({suffix})" for suffix, sha256 in known.items()) or "not published"
+
+
 def fetch_weights(name: str) -> None:
-    """Fetch a model's weights with a progress bar; raises WeightsRefused and UsageError."""
+    """Fetch a model's weights, with a line for each source and a progress bar; raises WeightsRefused and UsageError."""
     from models.errors import UnknownModel
-    from models.weights import fetch
+    from models.weights import WEIGHTS, fetch
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = plain_console()
@@ -99,12 +85,17 @@ def fetch_weights(name: str) -> None:
     try:
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task(name, total=None)
-            found = fetch(name, weights_folder(), lambda done, total: progress.update(bar, completed=done, total=total))
+            found = fetch(
+                name,
+                weights_folder(),
+                lambda done, total: progress.update(bar, completed=done, total=total),
+                lambda line: progress.console.print(line, soft_wrap=True),
+            )
     except UnknownModel as err:
         raise UsageError(str(err)) from err
     except ModelError as err:
         raise WeightsRefused(str(err)) from err
-    console.print(f"{found.path}\nSHA-256 {found.sha256}", soft_wrap=True)
+    console.print(f"{found.path}\nSHA-256 {found.sha256}\nLicence {WEIGHTS[name].licence}", soft_wrap=True)
     if found.first_use:
         console.print("No hash of this file is published: this one was recorded, and another will be refused.")
 
@@ -128,49 +119,6 @@ def verify_weights(file: Path, model: str | None) -> None:
     typer.echo(f"{file} fits {', '.join(fits)}.")
 
 
-def _subjects(out: Folder, settings: EnumerateSettings) -> list[str]:
-    listed = listed_subjects(out)
-    if not listed:
-        raise UsageError(f"{out.url} is not an output root of cleanplate: it has no manifest. Run cleanplate matte.")
-    chosen = [subject for subject in listed if settings.selection.has_subject(subject)]
-    check_names(settings.selection, listed, (read_manifest(out, subject) for subject in chosen))
-    return chosen
-
-
-def _manifest_rows(out: Folder, subject: str, selection: Selection) -> list[dict[str, Any]]:
-    manifest = read_manifest(out, subject)
-    if manifest is None:
-        return []
-    frames, chosen = manifest.frames, selection.rows(manifest.frames)
-    lacking, faults = holes(frames, manifest.plates), missing_plates(manifest)
-    streams = dict.fromkeys(zip(frames.sequence[chosen], frames.camera[chosen], strict=True))
-    return [_manifest_row(manifest, sequence, camera, chosen, lacking, faults) for sequence, camera in streams]
-
-
-def _manifest_row(
-    manifest: Manifest,
-    sequence: str,
-    camera: str,
-    chosen: Any,
-    lacking: dict[tuple[str, str], list[int]],
-    faults: dict[str, str],
-) -> dict[str, Any]:
-    frames = manifest.frames
-    rows = chosen & (frames.sequence == sequence) & (frames.camera == camera)
-    return {
-        "subject": manifest.subject,
-        "sequence": sequence,
-        "camera": camera,
-        "n_frames": int(rows.sum()),
-        "first": int(frames.frame[rows].min()),
-        "last": int(frames.frame[rows].max()),
-        "width": int(frames.width[rows].max()),
-        "height": int(frames.height[rows].max()),
-        "plate": faults.get(camera, "ok"),
-        "holes": lacking.get((sequence, camera), []),
-    }
-
-
 @dataclass(slots=True)
 class _Found:
     """What lies under an output root, for a selection; `decisions` is empty where nothing was matted yet."""
@@ -185,14 +133,15 @@ class _Found:
 
 
 def _look(out: Folder, settings: EnumerateSettings) -> _Found:
-    subjects = _subjects(out, settings)
+    subjects = chosen_subjects(out, settings)
     root = read_root(out)
     found = _Found(out.url, "" if root is None else root.capture_url, (), [], [], Counter(), read_runs(out))
     if root is None:
-        rows = [row for subject in subjects for row in _manifest_rows(out, subject, settings.selection)]
+        rows = [row for subject in subjects for row in manifest_rows(out, subject, settings.selection)]
         found.cameras = [
             CameraStatus(row["subject"], row["sequence"], row["camera"], row["n_frames"], 0, row["n_frames"])
             for row in rows
+            if row["n_frames"]
         ]
         return found
     found.decisions = read_decisions(out, root.decision)

@@ -12,10 +12,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from flows.enumerate import count
 from flows.running import run_matte
 from flows.settings import MatteSettings
 from flows.show import plain_console
+from flows.telling import count
 from manifests.errors import UsageError
 from matting_tasks.contact_sheet import SheetRow, contact_sheet
 from matting_tasks.decode import decode_gray, decode_image

@@ -15,11 +15,12 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.engines import prepare_engines
-from flows.enumerate import count, enumerate_capture
+from flows.enumerate import enumerate_capture
 from flows.matte import matte
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
 from flows.summary import Summary
+from flows.telling import count
 from flows.watch import QuietWatcher, Watcher
 from manifests.storage import open_folder
 
@@ -62,7 +63,7 @@ def enumerate_captures(capture: str, out: str, settings: EnumerateSettings | Non
     """List a capture into the manifest of an output root."""
     settings = settings or EnumerateSettings()
     source, target = open_folder(capture, settings.store_options), open_folder(out, settings.store_options)
-    found = list(enumerate_capture(source, target, settings.subjects, settings.fingerprint))
+    found = list(enumerate_capture(source, target, settings))
     n_frames = sum(one.n_frames for one in found)
     return Completed(message=f"{count(len(found), 'subject')}, {count(n_frames, 'frame')}")
 

@@ -11,13 +11,14 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 
 from flows.engines import prepare_engines
-from flows.enumerate import enumerate_capture, tell
+from flows.enumerate import enumerate_capture
 from flows.matte import matte
 from flows.record import OUR_LOGGERS
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
 from flows.show import plain_console, reasons_of, show_plan, show_summary
 from flows.summary import Summary
+from flows.telling import tell
 from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
 from manifests.errors import CleanplateError, Fault
 from manifests.storage import open_folder
@@ -56,11 +57,12 @@ def run_enumerate(capture: str, out: str, settings: EnumerateSettings) -> int:
     source, target = open_folder(capture, settings.store_options), open_folder(out, settings.store_options)
     with console.status(f"Listing {source.url}") as status:
         found = []
-        for one in enumerate_capture(source, target, settings.subjects, settings.fingerprint):
+        for one in enumerate_capture(source, target, settings):
             found.append(one)
             status.update(f"Listing {source.url}: {len(found)} subjects, {sum(e.n_frames for e in found):,} frames")
     watcher = RichWatcher(console)
-    tell(found, watcher.say, watcher.warn)
+    with _warnings_to(watcher):
+        tell(found, watcher.say, watcher.warn)
     return 0
 
 
@@ -123,17 +125,17 @@ class _EngineTalk(io.TextIOBase):
 @contextmanager
 def _warnings_to(watcher: Watcher) -> Iterator[None]:
     """Show warnings of our own loggers through the watcher, and keep their records from the engines' handlers."""
-    handler = WarningsToWatcher(watcher)
+    handler, shown = WarningsToWatcher(watcher), logging.NullHandler()
     ours = [logging.getLogger(name) for name in OUR_LOGGERS]
     for logger in ours:
         logger.propagate = False
-        if logger.name != "cleanplate":  # what a watcher logs it has shown
-            logger.addHandler(handler)
+        logger.addHandler(shown if logger.name == "cleanplate" else handler)  # what a watcher logs it has shown
     try:
         yield
     finally:
         for logger in ours:
             logger.removeHandler(handler)
+            logger.removeHandler(shown)
 
 
 def _in_flow(watcher: Watcher, start: Callable[[], object]) -> Summary:

@@ -1,91 +1,114 @@
-"""Scanning: one subject of a capture, from one listing of its folder, to frames and plates."""
+"""Scanning: one subject of a capture, from its listing, to pictures, videos and plates."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
-from manifests.errors import NotACapture
-from manifests.layouts import gha
-from manifests.records import FileStat, Plate
+from manifests.layouts.base import EVERY_CAMERA, Found, Layout
+from manifests.records import CalibrationFile, FileStat, Plate
 from manifests.sharding import FrameTable
 from manifests.storage import Folder
 
 Key = TypeVar("Key")
+PictureKey = tuple[str, str, int]
+Stream = tuple[str, str]
+"""(sequence, camera) of one subject."""
 
-OURS = "_cleanplate"
 _SUFFIX_RANK = {"jpg": 0, "jpeg": 1, "png": 2}
 
 
 @dataclass(frozen=True, slots=True)
+class Video:
+    """The video of one stream; `n_frames`, `width` and `height` are 0 where it was not probed or cannot be read."""
+
+    sequence: str
+    camera: str
+    stat: FileStat
+    fingerprint: str
+    n_frames: int = 0
+    width: int = 0
+    height: int = 0
+    is_probed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Scanned:
-    """One subject as it lies in the capture.
+    """One subject as it lies in the capture: `frames` are its pictures, by the numbers in their names.
 
     `n_masks` counts the masks that already lie beside the frames, `n_doubles` the files that were left out because
-    another one is the same frame or plate (as .jpg and .png, or in folders 1 and 0001).
+    another one is the same frame, video or plate (as .jpg and .png, or in folders 1 and 0001).
     """
 
     frames: FrameTable
     plates: dict[str, Plate]
     n_masks: int
     n_doubles: int = 0
+    videos: tuple[Video, ...] = ()
+    calibration: CalibrationFile | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing of the subject lies there."""
+        return not len(self.frames) and not self.videos and not self.plates
 
 
-def find_subjects(capture: Folder) -> list[str]:
-    """Return the subjects of a capture; raises NotACapture with what was found instead."""
-    children = [name for name in capture.children() if name != OURS and not name.startswith(".")]
-    if "images" in children and "background" in children:
-        raise NotACapture(
-            f"{capture.url} is one subject, not a capture: name the folder above it, and this one with --subjects."
-        )
-    subjects = [name for name in children if {"images", "background"} & set(capture.children(name))]
-    if subjects:
-        return subjects
-    found = f"the folders {', '.join(children[:5])}" if children else _nothing(capture)
-    raise NotACapture(
-        f"{capture.url} is not a capture in a known layout.\n"
-        f"Expected: {gha.describe()}.\nFound: {found}.\nCheck the path, and that the disk or bucket is mounted."
-    )
+@dataclass(slots=True)
+class _Files:
+    """The files of a subject by what they are."""
+
+    frames: dict[PictureKey, FileStat] = field(default_factory=dict)
+    visible: dict[PictureKey, FileStat] = field(default_factory=dict)
+    videos: dict[Stream, FileStat] = field(default_factory=dict)
+    plates: dict[str, FileStat] = field(default_factory=dict)
+    calibration: FileStat | None = None
+    n_masks: int = 0
+    n_doubles: int = 0
+
+    def add(self, found: Found, stat: FileStat) -> None:
+        """Sort one file in."""
+        if found.role == "frame":
+            self.n_doubles += _keep_first(self.frames, (found.sequence, found.camera, found.frame), stat)
+        elif found.role == "video":
+            self.n_doubles += _keep_first(self.videos, (found.sequence, found.camera), stat)
+        elif found.role == "visible":
+            _keep_first(self.visible, (found.sequence, found.camera, found.frame), stat)
+        elif found.role == "plate":
+            self.n_doubles += _keep_first(self.plates, found.camera, stat)
+        elif found.role == "calibration":
+            self.calibration = stat
+        else:
+            self.n_masks += 1
+
+    def cameras(self) -> set[str]:
+        """Return the cameras that have frames or videos."""
+        return {camera for _, camera, _ in self.frames} | {camera for _, camera in self.videos}
 
 
-def _nothing(capture: Folder) -> str:
-    path = capture.local_path("")
-    if path is None:
-        return "nothing"
-    if path.is_dir():
-        return "a folder without folders"
-    return "a file" if path.exists() else "no such folder"
-
-
-def scan_subject(capture: Folder, subject: str, rule: str) -> Scanned:
-    """List a subject's folder once and sort what is there; `rule` makes the fingerprints.
+def scan_subject(capture: Folder, subject: str, rule: str, layout: Layout) -> Scanned:
+    """List a subject once and sort what is there; `rule` makes the fingerprints.
 
     Only with the rule `content` is a file read.
     """
-    frames: dict[tuple[str, int], FileStat] = {}
-    visible: dict[tuple[str, int], FileStat] = {}
-    plates: dict[str, FileStat] = {}
-    n_masks = n_doubles = 0
-    for stat in capture.list(subject):
-        found = gha.parse(stat.path[len(subject) + 1 :])
-        if found is None:
-            continue
-        if found.role == "frame":
-            n_doubles += _keep_first(frames, (found.camera, found.frame), stat)
-        elif found.role == "visible":
-            _keep_first(visible, (found.camera, found.frame), stat)
-        elif found.role == "plate":
-            n_doubles += _keep_first(plates, found.camera, stat)
-        else:
-            n_masks += 1
-    table = _table(capture, subject, rule, frames, visible)
-    cameras = sorted({camera for camera, _ in frames} | set(plates))
-    known = {camera: _plate(capture, subject, camera, plates.get(camera), rule) for camera in cameras}
-    return Scanned(table, known, n_masks, n_doubles)
+    files = _Files()
+    for found, file in layout.files(capture, subject):
+        files.add(found, file)
+    stat = files.calibration
+    return Scanned(
+        frames=_table(capture, subject, rule, files),
+        plates=_plates(capture, subject, rule, files),
+        n_masks=files.n_masks,
+        n_doubles=files.n_doubles,
+        videos=tuple(
+            Video(sequence, camera, file, _fingerprint(capture, file, rule))
+            for (sequence, camera), file in sorted(files.videos.items(), key=lambda item: item[0])
+        ),
+        calibration=None if stat is None else CalibrationFile(stat.path, _fingerprint(capture, stat, rule)),
+    )
 
 
 def fingerprint_of(data: bytes | None, stat: FileStat, rule: str) -> str:
@@ -93,6 +116,14 @@ def fingerprint_of(data: bytes | None, stat: FileStat, rule: str) -> str:
     if rule == "content":
         return hashlib.sha256(data or b"").hexdigest()
     return stat.fingerprint(rule)
+
+
+def text_column(values: Iterable[str]) -> np.ndarray:
+    """Return texts as a column, (n,) object."""
+    listed = list(values)
+    column = np.empty(len(listed), dtype=object)
+    column[:] = listed
+    return column
 
 
 def _keep_first(found: dict[Key, FileStat], key: Key, stat: FileStat) -> bool:
@@ -111,45 +142,43 @@ def _fingerprint(capture: Folder, stat: FileStat, rule: str) -> str:
     return fingerprint_of(capture.read(stat.path) if rule == "content" else None, stat, rule)
 
 
+def _plates(capture: Folder, subject: str, rule: str, files: _Files) -> dict[str, Plate]:
+    """Return the plate of each camera; where plates name no camera, the one that there is belongs to all."""
+    cameras, found = files.cameras(), dict(files.plates)
+    if cameras and EVERY_CAMERA in found and EVERY_CAMERA not in cameras:
+        shared = found.pop(EVERY_CAMERA)
+        found = {camera: shared for camera in cameras} | found
+    return {
+        camera: _plate(capture, subject, camera, found.get(camera), rule) for camera in sorted(cameras | set(found))
+    }
+
+
 def _plate(capture: Folder, subject: str, camera: str, stat: FileStat | None, rule: str) -> Plate:
     if stat is None:
         return Plate(subject, camera, None, "", "missing")
     return Plate(subject, camera, stat.path, _fingerprint(capture, stat, rule), "ok", stat.size_bytes)
 
 
-def _table(
-    capture: Folder,
-    subject: str,
-    rule: str,
-    frames: dict[tuple[str, int], FileStat],
-    visible: dict[tuple[str, int], FileStat],
-) -> FrameTable:
-    keys = sorted(frames)
-    stats = [frames[key] for key in keys]
-    seen = [visible.get(key) for key in keys]
-    numbers = np.array([frame for _, frame in keys], dtype=np.int32)
+def _table(capture: Folder, subject: str, rule: str, files: _Files) -> FrameTable:
+    keys = sorted(files.frames)
+    stats = [files.frames[key] for key in keys]
+    seen = [files.visible.get(key) for key in keys]
+    numbers = np.array([frame for _, _, frame in keys], dtype=np.int32)
     return FrameTable(
         subject=subject,
-        sequence=_text("" for _ in keys),
-        camera=_text(camera for camera, _ in keys),
+        sequence=text_column(sequence for sequence, _, _ in keys),
+        camera=text_column(camera for _, camera, _ in keys),
         frame=numbers,
         source_frame=numbers,
-        path=_text(stat.path for stat in stats),
-        kind=_text("image" for _ in keys),
+        path=text_column(stat.path for stat in stats),
+        kind=text_column("image" for _ in keys),
         size_bytes=np.array([stat.size_bytes for stat in stats], dtype=np.int64),
         mtime_ns=np.array([-1 if stat.mtime_ns is None else stat.mtime_ns for stat in stats], dtype=np.int64),
-        etag=_text(stat.etag or "" for stat in stats),
-        fingerprint=_text(_fingerprint(capture, stat, rule) for stat in stats),
-        visible_path=_text(stat.path if stat else "" for stat in seen),
-        visible_fingerprint=_text(_fingerprint(capture, stat, rule) if stat else "" for stat in seen),
+        etag=text_column(stat.etag or "" for stat in stats),
+        fingerprint=text_column(_fingerprint(capture, stat, rule) for stat in stats),
+        visible_path=text_column(stat.path if stat else "" for stat in seen),
+        visible_fingerprint=text_column(_fingerprint(capture, stat, rule) if stat else "" for stat in seen),
         width=np.zeros(len(keys), dtype=np.int32),
         height=np.zeros(len(keys), dtype=np.int32),
         video_frames=np.zeros(len(keys), dtype=np.int32),
     )
-
-
-def _text(values: Iterable[str]) -> np.ndarray:
-    listed = list(values)
-    column = np.empty(len(listed), dtype=object)
-    column[:] = listed
-    return column

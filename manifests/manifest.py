@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
-from manifests.capture import Scanned
-from manifests.records import Plate
+from manifests.capture import Scanned, Video
+from manifests.numbering import SOURCE, numbering_path
+from manifests.records import CalibrationFile, Plate
+from manifests.rows import streams
 from manifests.sharding import FrameTable, subject_folder
 from manifests.storage import Folder
 from manifests.tables import read_frames, read_plates, write_frames, write_plates
 
 MANIFEST = "_cleanplate/manifest"
 
-Stream = tuple[str, str]
-"""(sequence, camera) of one subject."""
-
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One subject: its frames, its plates by camera, and the capture they were listed from."""
+    """One subject: its frames, its plates by camera, its calibration, the capture they were listed from, and how.
+
+    `layout` is a name or a pattern, `plate_pattern` where plates lie for a pattern; `numbering` is source | gha.
+    """
 
     frames: FrameTable
     plates: Mapping[str, Plate]
     capture_url: str
     fingerprint_rule: str
     layout: str
+    plate_pattern: str = ""
+    numbering: str = SOURCE
+    calibration: CalibrationFile | None = None
 
     @property
     def subject(self) -> str:
         """Name the subject."""
         return self.frames.subject
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Return what is kept beside the rows."""
+        return {
+            "subject": self.subject,
+            "capture": self.capture_url,
+            "fingerprint_rule": self.fingerprint_rule,
+            "layout": self.layout,
+            "plate_pattern": self.plate_pattern,
+            "numbering": self.numbering,
+            "calibration": self.calibration and asdict(self.calibration),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +89,36 @@ def read_manifest(out: Folder, subject: str) -> Manifest | None:
         plates = read_plates(out.read(plates_path(subject)), plates_path(subject))
     except FileNotFoundError:
         return None
-    return Manifest(frames, plates, meta["capture"], meta["fingerprint_rule"], meta["layout"])
+    calibration = meta.get("calibration")
+    return Manifest(
+        frames=frames,
+        plates=plates,
+        capture_url=meta["capture"],
+        fingerprint_rule=meta["fingerprint_rule"],
+        layout=meta["layout"],
+        plate_pattern=meta.get("plate_pattern", ""),
+        numbering=meta.get("numbering", SOURCE),
+        calibration=calibration and CalibrationFile(**calibration),
+    )
 
 
 def write_manifest(out: Folder, manifest: Manifest) -> None:
     """Write the two files of a subject, frames last: a manifest is there when its frames are."""
-    meta = {
-        "subject": manifest.subject,
-        "capture": manifest.capture_url,
-        "fingerprint_rule": manifest.fingerprint_rule,
-        "layout": manifest.layout,
-    }
     plates = [manifest.plates[camera] for camera in sorted(manifest.plates)]
-    out.write_atomic(plates_path(manifest.subject), write_plates(plates, meta))
-    out.write_atomic(frames_path(manifest.subject), write_frames(manifest.frames, meta))
+    out.write_atomic(plates_path(manifest.subject), write_plates(plates, manifest.meta))
+    out.write_atomic(frames_path(manifest.subject), write_frames(manifest.frames, manifest.meta))
 
 
 def drop_manifest(out: Folder, subject: str) -> None:
-    """Delete the manifest of a subject that vanished from the capture; its masks and receipts stay."""
+    """Delete the manifest of a subject that vanished from the capture; its masks, receipts and numbers stay."""
     out.delete([frames_path(subject), plates_path(subject)])
+
+
+def drop_all(out: Folder, subjects: Iterable[str]) -> None:
+    """Delete the manifests and numbers of subjects of which nothing was matted, to list them in another way."""
+    for subject in subjects:
+        drop_manifest(out, subject)
+        out.delete([numbering_path(subject)])
 
 
 def listed_subjects(out: Folder) -> list[str]:
@@ -99,7 +129,7 @@ def listed_subjects(out: Folder) -> list[str]:
         if not name.endswith(".parquet") or name.endswith(".plates.parquet"):
             continue
         encoded = name.removesuffix(".parquet")
-        subjects.append(_true_name(out, stat.path) if "~" in encoded else unquote(encoded))
+        subjects.append(_true_name(out, stat.path) if "~" in encoded else _decoded(encoded))
     return sorted(subjects)
 
 
@@ -107,11 +137,14 @@ def keep_probed(scanned: Scanned, old: Manifest | None) -> Scanned:
     """Carry the known sizes and states of unchanged files over from the last manifest."""
     if old is None:
         return scanned
+    plates = {camera: _same_plate(plate, old.plates.get(camera)) for camera, plate in scanned.plates.items()}
+    if scanned.videos:
+        return replace(scanned, plates=plates, videos=_same_videos(scanned.videos, old.frames))
     frames = scanned.frames
     known = dict(zip(_keys(old.frames), zip(old.frames.width, old.frames.height, strict=True), strict=True))
     sizes = np.array([known.get(key, (0, 0)) for key in _keys(frames)], dtype=np.int32).reshape(-1, 2)
-    plates = {camera: _same_plate(plate, old.plates.get(camera)) for camera, plate in scanned.plates.items()}
-    return replace(scanned, frames=replace(frames, width=sizes[:, 0].copy(), height=sizes[:, 1].copy()), plates=plates)
+    frames = replace(frames, width=sizes[:, 0].copy(), height=sizes[:, 1].copy())
+    return replace(scanned, frames=frames, plates=plates)
 
 
 def compare(old: Manifest | None, new: Manifest) -> Changes:
@@ -124,44 +157,14 @@ def compare(old: Manifest | None, new: Manifest) -> Changes:
     return Changes(added, changed, vanished)
 
 
-def holes(frames: FrameTable, plates: Iterable[str] = ()) -> dict[Stream, list[int]]:
-    """Return, per (sequence, camera), the frames that another camera of the sequence has and this one lacks.
-
-    A camera that has a plate and no frame lacks all of them.
-    """
-    lacking: dict[Stream, list[int]] = {}
-    for sequence in sorted(set(frames.sequence)):
-        rows = frames.sequence == sequence
-        everyone = np.unique(frames.frame[rows])
-        for camera in sorted({*frames.camera, *plates}):
-            missing = np.setdiff1d(everyone, frames.frame[rows & (frames.camera == camera)])
-            if len(missing):
-                lacking[sequence, camera] = missing.tolist()
-    return lacking
-
-
-def missing_plates(manifest: Manifest) -> dict[str, str]:
-    """Return, per camera that has frames and no usable plate, what is wrong: missing, unreadable or a wrong size."""
-    faults: dict[str, str] = {}
-    frames = manifest.frames
-    for camera in sorted(set(frames.camera)):
-        plate = manifest.plates.get(camera)
-        if plate is None or plate.status != "ok":
-            faults[camera] = "missing" if plate is None else plate.status
-            continue
-        rows = (frames.camera == camera) & (frames.width > 0)
-        sizes = set(zip(frames.width[rows].tolist(), frames.height[rows].tolist(), strict=True))
-        others = sizes - {(plate.width, plate.height)}
-        if plate.width and others:
-            width, height = min(others)
-            faults[camera] = f"size: plate {plate.width}x{plate.height}, frames {width}x{height}"
-    return faults
-
-
 def _file_name(subject: str) -> str:
     """Return the subject's folder name; one that ends like a file of plates has that dot encoded."""
     name = subject_folder(subject)
     return f"{name.removesuffix('.plates')}%2Eplates" if name.endswith(".plates") else name
+
+
+def _decoded(name: str) -> str:
+    return "" if name == "%" else unquote(name)
 
 
 def _true_name(out: Folder, path: str) -> str:
@@ -174,10 +177,32 @@ def _keys(frames: FrameTable) -> list[tuple[str, str]]:
 
 def _fingerprints(manifest: Manifest) -> dict[str, str]:
     frames = manifest.frames
-    listed = dict(zip(frames.path, frames.fingerprint, strict=True))
+    if len(frames) and frames.kind[0] == "video":  # one file for all rows of a stream
+        firsts = [rows.start for rows in streams(frames).values()]
+        listed = dict(zip(frames.path[firsts], frames.fingerprint[firsts], strict=True))
+    else:
+        listed = dict(zip(frames.path, frames.fingerprint, strict=True))
     listed |= {path: mark for path, mark in zip(frames.visible_path, frames.visible_fingerprint, strict=True) if path}
+    if manifest.calibration is not None:
+        listed[manifest.calibration.path] = manifest.calibration.fingerprint
     return listed | {plate.path: plate.fingerprint for plate in manifest.plates.values() if plate.path is not None}
 
 
 def _same_plate(plate: Plate, old: Plate | None) -> Plate:
     return old if old is not None and (old.path, old.fingerprint) == (plate.path, plate.fingerprint) else plate
+
+
+def _same_videos(videos: tuple[Video, ...], old: FrameTable) -> tuple[Video, ...]:
+    """Carry the lengths and sizes of unchanged videos over; an unreadable one stays so until it changes."""
+    known = {}
+    for rows in streams(old).values():
+        first = rows.start
+        if old.kind[first] == "video":
+            measures = int(old.video_frames[first]), int(old.width[first]), int(old.height[first])
+            known[old.path[first], old.fingerprint[first]] = measures
+    return tuple(
+        replace(video, n_frames=found[0], width=found[1], height=found[2], is_probed=True)
+        if (found := known.get((video.stat.path, video.fingerprint)))
+        else video
+        for video in videos
+    )

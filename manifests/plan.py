@@ -11,6 +11,7 @@ import numpy as np
 from manifests.decisions import Decision, Selection
 from manifests.ledger import Ledger, pending, read_ledger, read_receipts, withdraw
 from manifests.manifest import Manifest, read_manifest
+from manifests.recipe import FALLBACK
 from manifests.records import FrameRow
 from manifests.sharding import FrameTable, PlannedShard, plan_subject
 from manifests.storage import Folder
@@ -51,7 +52,7 @@ class SubjectPlan:
 class CameraStatus:
     """How far the selected frames of one camera are: `failed` counts the rows that are not ok by status.
 
-    `errors` are the first few different reasons.
+    `errors` are the first few different reasons; `fallback` is the model that stands in for a missing plate, if any.
     """
 
     subject: str
@@ -62,6 +63,7 @@ class CameraStatus:
     n_pending: int
     failed: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    fallback: str = ""
 
     @property
     def n_failed(self) -> int:
@@ -76,7 +78,7 @@ def read_plan(
     manifest = read_manifest(out, subject)
     if manifest is None:
         return None
-    planned = plan_subject(manifest.frames, manifest.plates, decisions, grid)
+    planned = plan_subject(manifest.frames, manifest.plates, decisions, grid, manifest.calibration)
     chosen = selection.rows(manifest.frames)
     selected = [shard for shard in planned if chosen[shard.rows].any()]
     return SubjectPlan(manifest, planned, selected, chosen, read_ledger(out, subject))
@@ -106,7 +108,8 @@ def camera_statuses(out: Folder, plan: SubjectPlan) -> list[CameraStatus]:
         n_ok = n_frames - n_pending - failed.total()
         first_errors = tuple(dict.fromkeys(errors))[:MOST_ERRORS]
         counts = n_frames, n_ok, n_pending, dict(failed), first_errors
-        statuses.append(CameraStatus(plan.subject, sequence, camera, *counts))
+        fallback = next((shard.recipe.model for shard in shards if shard.recipe.missing_plate == FALLBACK), "")
+        statuses.append(CameraStatus(plan.subject, sequence, camera, *counts, fallback))
     return statuses
 
 

@@ -9,9 +9,16 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from manifests.errors import SchemaUnknown
+from manifests.records import Plate
 
 ALGORITHM_REVISION = 1
 """Bumped by hand whenever a change of the code changes the bytes of a mask."""
+
+LATE = {"write_frames": False, "fallback": None}
+"""Fields that came after the first recipes were written: at these values they change no recipe_id."""
+
+FALLBACK = "fallback"
+"""`missing_plate` of a recipe that is another's fallback."""
 
 Parameters = tuple[tuple[str, int | float | str], ...]
 
@@ -37,7 +44,9 @@ class Numerics:
 class Recipe:
     """How masks are made; two roots with one `recipe_id` hold the same bytes for the same pixels.
 
-    `parameters` are only those that this model in this mode reads, sorted by name.
+    `parameters` are only those that this model in this mode reads, sorted by name. `missing_plate` is error | zeros |
+    model: cameras without a plate are then matted by `fallback`. `warmup`: how often a stream's first frame is shown
+    to a temporal model before it counts; `split`: frames a shard of a stream, `lead_in`: frames that it starts early.
     """
 
     model: str
@@ -58,6 +67,8 @@ class Recipe:
     split: int | None = None
     lead_in: int = 0
     algorithm_revision: int = ALGORITHM_REVISION
+    write_frames: bool = False
+    fallback: Recipe | None = None
 
     @property
     def recipe_id(self) -> str:
@@ -65,9 +76,12 @@ class Recipe:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """Return the canonical JSON: sorted keys, no blanks."""
-        record = asdict(self) | {"parameters": dict(self.parameters)}
-        return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        """Return the canonical JSON: sorted keys, no blanks; a late field is left out while it is at its default."""
+        return json.dumps(_record(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    def of_plate(self, plate: Plate) -> Recipe:
+        """Return the recipe for a camera with this plate: the fallback where there is none to use."""
+        return self if self.fallback is None or plate.status == "ok" else self.fallback
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Recipe:
@@ -85,6 +99,8 @@ class Recipe:
         values = dict(record)
         values["numerics"] = Numerics(**record["numerics"])
         values["parameters"] = tuple(sorted(record["parameters"].items()))
+        if record.get("fallback") is not None:
+            values["fallback"] = Recipe.from_record(record["fallback"])
         return Recipe(**values)
 
     def differences(self, other: Recipe) -> list[str]:
@@ -94,11 +110,22 @@ class Recipe:
         return [f"{key[1]}: {_said(mine.get(key))} here, {_said(theirs.get(key))} asked for" for key in keys]
 
 
+def _record(recipe: Recipe) -> dict[str, Any]:
+    record: dict[str, Any] = asdict(recipe) | {"parameters": dict(recipe.parameters)}
+    if recipe.fallback is not None:
+        record["fallback"] = _record(recipe.fallback)
+    return {name: value for name, value in record.items() if name not in LATE or value != LATE[name]}
+
+
 def _flat(recipe: Recipe) -> dict[tuple[str, str], Any]:
     """Return every knob by (group, name)."""
     record: dict[str, Any] = asdict(recipe)
     groups = {"numerics": record.pop("numerics"), "parameters": dict(record.pop("parameters")), "recipe": record}
-    return {(group, name): value for group, values in groups.items() for name, value in values.items()}
+    flat = {(group, name): value for group, values in groups.items() for name, value in values.items()}
+    del flat["recipe", "fallback"]
+    if recipe.fallback is not None:
+        flat |= {(f"fallback {group}", f"fallback {name}"): v for (group, name), v in _flat(recipe.fallback).items()}
+    return flat
 
 
 def _said(value: object) -> str:

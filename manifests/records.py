@@ -72,10 +72,20 @@ class Plate:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationFile:
+    """The file with the poses and intrinsics of a subject's cameras."""
+
+    path: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """The unit of work, retry and resume: frames of one (subject, sequence, camera) under one decision.
 
-    `crashed` holds the frame numbers that killed a worker: they are not touched, their rows say so.
+    `crashed` holds the frame numbers that killed a worker: they are not touched, their rows say so. `passing` holds
+    those that only carry the state of a temporal model on: they get neither mask nor row. `slot` is the place of the
+    stream in a batch of streams.
     """
 
     shard_id: str
@@ -88,6 +98,14 @@ class Shard:
     frames: tuple[Frame, ...]
     plate: Plate
     crashed: frozenset[int] = frozenset()
+    passing: frozenset[int] = frozenset()
+    slot: int = 0
+    calibration: CalibrationFile | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """Count the frames that get a row."""
+        return len(self.frames) - len(self.passing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +113,7 @@ class FrameRow:
     """One row of a receipt: what became of one frame.
 
     Paths are relative to the output root, measures are shares in 0..1 (`n_components` is a count), times seconds.
+    `frame_files` is a JSON list of [path, bytes, sha256] of what was written besides the masks.
     """
 
     subject: str
@@ -113,6 +132,7 @@ class FrameRow:
     lowres_path: str | None = None
     lowres_bytes: int | None = None
     lowres_sha256: str | None = None
+    frame_files: str | None = None
     coverage: float | None = None
     soft_fraction: float | None = None
     error_mean: float | None = None
@@ -167,5 +187,5 @@ class ShardFailure:
     @staticmethod
     def of(shard: Shard, kind: str, message: str, traceback: str = "", worker: str = "") -> ShardFailure:
         """Return the failure of a shard."""
-        coordinates = shard.shard_id, shard.subject, shard.sequence, shard.camera, len(shard.frames)
+        coordinates = shard.shard_id, shard.subject, shard.sequence, shard.camera, shard.n_frames
         return ShardFailure(*coordinates, kind, message, traceback, worker)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from manifests.records import Frame, Plate, Shard
+from manifests.records import CalibrationFile, Frame, Plate, Shard
 
 if TYPE_CHECKING:
     from manifests.decisions import Decision
@@ -70,7 +70,11 @@ class FrameTable:
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
-    """A shard of today's plan, light enough to hold by the million; `rows` are those that its decision decides."""
+    """A shard of today's plan, light enough to hold by the million; `rows` are those that its decision decides.
+
+    `through` are the rows that a temporal model has to see for them, in order; for others it is `rows`. Shards of one
+    `lockstep` may be matted as one batch of streams, each in its `slot`.
+    """
 
     shard_id: str
     subject: str
@@ -79,9 +83,19 @@ class PlannedShard:
     decision: int
     recipe: Recipe
     rows: np.ndarray
+    through: np.ndarray
+    slot: int = 0
+    lockstep: tuple[object, ...] | None = None
 
-    def to_shard(self, table: FrameTable, plates: Mapping[str, Plate], fingerprint_rule: str) -> Shard:
+    def to_shard(
+        self,
+        table: FrameTable,
+        plates: Mapping[str, Plate],
+        fingerprint_rule: str,
+        calibration: CalibrationFile | None = None,
+    ) -> Shard:
         """Return the record that goes to a worker."""
+        passing = np.setdiff1d(self.through, self.rows, assume_unique=True)
         return Shard(
             shard_id=self.shard_id,
             subject=self.subject,
@@ -90,8 +104,11 @@ class PlannedShard:
             decision=self.decision,
             recipe_id=self.recipe.recipe_id,
             fingerprint_rule=fingerprint_rule,
-            frames=table.frames(self.rows),
+            frames=table.frames(self.through),
             plate=plate_of(plates, self.subject, self.camera),
+            passing=frozenset(table.frame[passing].tolist()),
+            slot=self.slot,
+            calibration=calibration if self.recipe.write_frames else None,
         )
 
 
@@ -101,7 +118,11 @@ def plate_of(plates: Mapping[str, Plate], subject: str, camera: str) -> Plate:
 
 
 def plan_subject(
-    table: FrameTable, plates: Mapping[str, Plate], decisions: Sequence[Decision], grid: int = GRID
+    table: FrameTable,
+    plates: Mapping[str, Plate],
+    decisions: Sequence[Decision],
+    grid: int = GRID,
+    calibration: CalibrationFile | None = None,
 ) -> list[PlannedShard]:
     """Return the shards of a subject: for each decision, its cells that still decide a frame.
 
@@ -113,19 +134,27 @@ def plan_subject(
     for index, rows in enumerate(selected):
         decider[rows] = index
     planned: list[PlannedShard] = []
-    for index, decision in enumerate(decisions):
-        if not (decider == index).any():
-            continue
-        recipe_id = decision.recipe.recipe_id
-        for cell in _cells(table, np.flatnonzero(selected[index]), decision.recipe, grid):
-            decided = cell[decider[cell] == index]
-            if len(decided):
-                shard_id = _shard_id(table, plates, decision, cell, recipe_id)
-                sequence, camera = table.sequence[cell[0]], table.camera[cell[0]]
-                planned.append(
-                    PlannedShard(shard_id, table.subject, sequence, camera, decision.number, decision.recipe, decided)
-                )
+    for stream in _streams(table):
+        for index, decision in enumerate(decisions):
+            if not (decider[stream.rows] == index).any():
+                continue
+            chosen = stream.rows[selected[index][stream.rows]]
+            plate = plate_of(plates, table.subject, stream.camera)
+            recipe = decision.recipe.of_plate(plate)
+            shared = list(_shared(recipe, plate, calibration, decision.number))
+            for cell in _cells(table, stream, chosen, recipe, grid):
+                decided = cell.rows[decider[cell.rows] == index]
+                if len(decided):
+                    planned.append(_planned(table, shared, decision, recipe, stream, cell, decided))
     return sorted(planned, key=lambda shard: int(shard.rows[0]))
+
+
+def in_lockstep(shards: Iterable[PlannedShard]) -> list[list[PlannedShard]]:
+    """Group shards that may be matted as one batch of streams, in the order of their first ones."""
+    groups: dict[object, list[PlannedShard]] = {}
+    for shard in shards:
+        groups.setdefault(shard.lockstep or shard.shard_id, []).append(shard)
+    return list(groups.values())
 
 
 def encode_name(name: str) -> str:
@@ -134,8 +163,8 @@ def encode_name(name: str) -> str:
 
 
 def subject_folder(subject: str) -> str:
-    """Return `subject` as one safe path component of its own; a long one is cut and ends in a hash."""
-    encoded = _percent(subject)
+    """Return `subject` as one safe path component of its own: a long one is cut and ends in a hash, none is %."""
+    encoded = _percent(subject) or "%"
     if len(encoded) <= 60:
         return encoded
     return f"{encoded[:49]}~{hashlib.sha256(subject.encode()).hexdigest()[:10]}"
@@ -146,29 +175,101 @@ def _percent(name: str) -> str:
     return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
 
-def _cells(table: FrameTable, rows: np.ndarray, recipe: Recipe, grid: int) -> Iterator[np.ndarray]:
-    """Cut sorted row numbers where the sequence, the camera or the cell of the grid changes."""
-    if not len(rows):
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """All rows of one (sequence, camera), and the camera's rank among those of the sequence."""
+
+    sequence: str
+    camera: str
+    rank: int
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """The selected rows of one shard, the rows that lead to them, and which piece of its stream it is."""
+
+    rows: np.ndarray
+    through: np.ndarray
+    piece: int
+
+
+def _streams(table: FrameTable) -> Iterator[_Stream]:
+    """Cut the rows of a table where the sequence or the camera changes."""
+    if not len(table):
         return
-    cell = np.zeros(len(rows), dtype=np.int32) if recipe.temporal else table.frame[rows] // grid
-    sequence, camera = table.sequence[rows], table.camera[rows]
-    changes = (sequence[1:] != sequence[:-1]) | (camera[1:] != camera[:-1]) | (cell[1:] != cell[:-1])
-    yield from np.split(rows, np.flatnonzero(changes.astype(bool)) + 1)
+    changes = (table.sequence[1:] != table.sequence[:-1]) | (table.camera[1:] != table.camera[:-1])
+    last, rank = None, 0
+    for rows in np.split(np.arange(len(table)), np.flatnonzero(changes.astype(bool)) + 1):
+        sequence, camera = table.sequence[rows[0]], table.camera[rows[0]]
+        rank = rank + 1 if sequence == last else 0
+        last = sequence
+        yield _Stream(sequence, camera, rank, rows)
+
+
+def _cells(table: FrameTable, stream: _Stream, chosen: np.ndarray, recipe: Recipe, grid: int) -> Iterator[_Cell]:
+    """Cut the chosen rows of a stream by the grid or, for a temporal model, into the pieces of `split`.
+
+    A temporal model sees all frames of its piece up to the last chosen one, and `lead_in` frames before.
+    """
+    if not recipe.temporal:
+        number = table.frame[chosen] // grid
+        for rows in np.split(chosen, np.flatnonzero(number[1:] != number[:-1]) + 1):
+            yield _Cell(rows, rows, 0)
+        return
+    length = recipe.split or len(stream.rows)
+    for piece, start in enumerate(range(0, len(stream.rows), length)):
+        rows = np.intersect1d(chosen, stream.rows[start : start + length], assume_unique=True)
+        if len(rows):
+            first = stream.rows[max(0, start - recipe.lead_in)] if piece else stream.rows[0]
+            yield _Cell(rows, np.arange(first, rows[-1] + 1), piece)
+
+
+def _shared(
+    recipe: Recipe, plate: Plate, calibration: CalibrationFile | None, decision: int
+) -> Iterator[list[str | int | None]]:
+    """Yield what identifies all shards of a camera: the files that its frames share and are read, and the recipe."""
+    yield [plate.path, plate.fingerprint] if recipe.uses_plate or recipe.write_frames else []
+    if recipe.write_frames and calibration is not None:
+        yield [calibration.path, calibration.fingerprint]
+    yield [recipe.recipe_id, decision]
+
+
+def _planned(
+    table: FrameTable,
+    shared: list[list[str | int | None]],
+    decision: Decision,
+    recipe: Recipe,
+    stream: _Stream,
+    cell: _Cell,
+    decided: np.ndarray,
+) -> PlannedShard:
+    shard_id = _shard_id(table, shared, recipe, stream, cell)
+    names = shard_id, table.subject, stream.sequence, stream.camera, decision.number, recipe, decided
+    if not recipe.temporal:
+        return PlannedShard(*names, through=decided)
+    batch, slot = divmod(stream.rank, recipe.numerics.batch)
+    lockstep = decision.number, recipe, stream.sequence, cell.piece, batch
+    through = cell.through[cell.through <= decided[-1]]
+    return PlannedShard(*names, through=through, slot=slot, lockstep=lockstep)
 
 
 def _shard_id(
-    table: FrameTable, plates: Mapping[str, Plate], decision: Decision, cell: np.ndarray, recipe_id: str
+    table: FrameTable,
+    shared: list[list[str | int | None]],
+    recipe: Recipe,
+    stream: _Stream,
+    cell: _Cell,
 ) -> str:
-    sequence, camera = table.sequence[cell[0]], table.camera[cell[0]]
-    plate = plate_of(plates, table.subject, camera)
     identity = [
-        [table.subject, sequence, camera],
-        table.frame[cell].tolist(),
-        table.fingerprint[cell].tolist(),
-        table.visible_fingerprint[cell].tolist() if decision.recipe.visible else [],
-        [plate.path, plate.fingerprint] if decision.recipe.uses_plate else [],
-        [recipe_id, decision.number],
+        [table.subject, stream.sequence, stream.camera],
+        table.frame[cell.rows].tolist(),
+        table.fingerprint[cell.through].tolist(),
+        table.visible_fingerprint[cell.through].tolist() if recipe.visible else [],
+        *shared,
     ]
+    if recipe.temporal:
+        identity.append(table.frame[cell.through].tolist())
     digest = hashlib.sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()[:10]
-    first, last = int(table.frame[cell[0]]), int(table.frame[cell[-1]])
-    return f"{encode_name(sequence)}_{encode_name(camera)}_{first}-{last}_{digest}"
+    first, last = int(table.frame[cell.rows[0]]), int(table.frame[cell.rows[-1]])
+    return f"{encode_name(stream.sequence)}_{encode_name(stream.camera)}_{first}-{last}_{digest}"

@@ -166,5 +166,8 @@ def _column(arrow: pa.Table, name: str) -> np.ndarray:
     if pa.types.is_integer(kind):
         missing = -1 if name == "mtime_ns" else 0
         return np.asarray(column.fill_null(missing).to_numpy(zero_copy_only=False), dtype=kind.to_pandas_dtype())
-    text = column.cast(pa.string()).fill_null("")
-    return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    texts: np.ndarray = np.array([*encoded.dictionary.to_pylist(), ""], dtype=object)  # shared by their rows
+    places: np.ndarray = encoded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
+    rows: np.ndarray = texts[places]
+    return rows

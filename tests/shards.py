@@ -7,6 +7,7 @@ from pathlib import Path
 
 from manifests.capture import scan_subject
 from manifests.decisions import Decision, Selection
+from manifests.layouts.gha import Gha
 from manifests.recipe import Numerics, Recipe
 from manifests.records import Shard
 from manifests.sharding import plan_subject
@@ -32,7 +33,7 @@ def recipe_for(model: str = "plate-difference", **changes: object) -> Recipe:
 
 def shards_of(capture: Folder, recipe: Recipe, subject: str = "031", grid: int = 64) -> list[Shard]:
     """Return all shards of a subject under one decision."""
-    scanned = scan_subject(capture, subject, "stat")
+    scanned = scan_subject(capture, subject, "stat", Gha())
     decision = Decision(0, Selection(), recipe, "root")
     planned = plan_subject(scanned.frames, scanned.plates, [decision], grid)
     return [shard.to_shard(scanned.frames, scanned.plates, "stat") for shard in planned]

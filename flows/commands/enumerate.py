@@ -11,18 +11,28 @@ from flows.settings import EnumerateSettings, load_settings
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)
 
+EXAMPLES = """\
+[bold]Examples[/bold]
 
-@app.command(epilog="[bold]Example[/bold]\n\ncleanplate enumerate /data/capture --out /data/mattes --subjects 031")
+cleanplate enumerate /data/capture --out /data/mattes --subjects 031
+
+cleanplate enumerate /data/rig --out /data/mattes --layout "{subject}/{sequence}/cam_{camera}/{frame:06d}.png"
+    --plate "{subject}/plates/{camera}.png"
+"""
+
+
+@app.command(epilog=EXAMPLES)
 @with_settings(EnumerateSettings, without=("sequences", "cameras", "frames"))
 def enumerate_(
-    capture: Annotated[str, typer.Argument(help="The capture: a folder or s3:// URL in the gha layout.")],
+    capture: Annotated[str, typer.Argument(help="The capture: a folder or s3:// URL, see --layout.")],
     out: Annotated[str, typer.Option("--out", help="The output root; the manifest lies under OUT/_cleanplate.")],
     *,
     given: dict[str, Any],
 ) -> None:
     """List a capture into the manifest, and say what was added, changed or vanished since the last time.
 
-    One listing a subject; only headers of plates and of one frame a camera are read. Matte does this by itself.
+    One listing a subject; only headers of plates, of one frame a camera and of new videos are read. Matte does this
+    by itself. Captures in the gha layout and raw NeRSemble downloads, v1 and v2, are recognised; others take a pattern.
     """
     settings = load_settings(EnumerateSettings, None, given)
     from flows.running import run_enumerate

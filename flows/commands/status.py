@@ -13,7 +13,7 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_c
 
 
 @app.command(epilog="[bold]Example[/bold]\n\ncleanplate status /data/mattes --subjects 031")
-@with_settings(EnumerateSettings, without=("fingerprint",))
+@with_settings(EnumerateSettings, without=("fingerprint", "layout", "plate", "geometry"))
 def status(
     out: Annotated[str, typer.Argument(help="The output root.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Iterator
+
+from manifests.layouts.base import LAST_FRAME, Found, Tree, folders, folders_with, some_files
+from manifests.records import FileStat
 
 NAME = "gha"
-
-RIG_CAMERAS = (
-    "220700191",
-    "221501007",
-    "222200036",
-    "222200037",
-    "222200038",
-    "222200039",
-    "222200040",
-    "222200041",
-    "222200042",
-    "222200043",
-    "222200044",
-    "222200045",
-    "222200046",
-    "222200047",
-    "222200048",
-    "222200049",
-)
-"""The serials of the NeRSemble rig; 222200037 is the front camera."""
-
-RIG_AT_LEAST = 12
-"""So many of the rig's cameras make a capture one of the rig."""
 
 _FRAME = re.compile(r"images/(\d+)/(image|visible|mask)_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
 _PLATE = re.compile(r"background/image_([^/]+)\.(jpg|jpeg|png)", re.IGNORECASE)
 _LOWRES = "lowres_"
-LAST_FRAME = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a path below a subject's folder is: role is frame | visible | mask | plate; `frame` is -1 for a plate."""
+class Gha:
+    """The layout of Gaussian-Head-Avatar."""
 
-    role: str
-    camera: str
-    frame: int
+    name = NAME
+    plate = ""
+
+    def subjects(self, capture: Tree) -> list[str]:
+        """Return the folders that hold `images` or `background`."""
+        return folders_with(capture, folders(capture), lambda below: bool({"images", "background"} & set(below)))
+
+    def files(self, capture: Tree, subject: str) -> Iterator[tuple[Found, FileStat]]:
+        """Yield what lies there of a subject, from one listing."""
+        for stat in capture.list(subject):
+            found = parse(stat.path[len(subject) + 1 :])
+            if found is not None:
+                yield found, stat
+
+    def describe(self) -> str:
+        """Say what the layout looks like."""
+        return describe()
+
+    def found_instead(self, capture: Tree) -> str:
+        """Name some files that are there."""
+        return ", ".join(some_files(capture)) or "no file"
 
 
 def parse(path: str) -> Found | None:
@@ -58,15 +53,9 @@ def parse(path: str) -> Found | None:
         if number > LAST_FRAME or (is_lowres and kind != "mask"):
             return None
         role = {"image": "frame", "visible": "visible", "mask": "mask"}[kind]
-        return Found(role, camera[len(_LOWRES) :] if is_lowres else camera, number)
+        return Found(role, "", camera[len(_LOWRES) :] if is_lowres else camera, number)
     matched = _PLATE.fullmatch(path)
-    return None if matched is None else Found("plate", matched.group(1), -1)
-
-
-def absent_from_rig(cameras: Collection[str]) -> tuple[str, ...]:
-    """Return the rig's cameras that a subject lacks, if it has so many of them that it was recorded with the rig."""
-    absent = tuple(camera for camera in RIG_CAMERAS if camera not in cameras)
-    return absent if len(RIG_CAMERAS) - len(absent) >= RIG_AT_LEAST else ()
+    return None if matched is None else Found("plate", "", matched.group(1))
 
 
 def mask_path(subject: str, frame: int, camera: str) -> str:

@@ -56,6 +56,18 @@ def test_manifest_prints_holes_and_missing_plates_by_camera(tmp_path: Path) -> N
     assert shown.code == 0 and "missing" in shown.out and "220700191" not in shown.out
 
 
+def test_weights_tell_their_source_and_licence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    path = write_reference_checkpoint("rvm-mobilenetv3", tmp_path / "rvm_mobilenetv3.pth")
+    shown = cleanplate("weights", "list").out
+    assert "GPL-3.0" in shown and "88d453129711 (.onnx)" in shown
+    fetched = cleanplate("weights", "fetch", "rvm-mobilenetv3")
+    assert fetched.code == 0 and str(path) in fetched.out and "GPL-3.0" in fetched.out
+    path.rename(tmp_path / "rvm_mobilenetv3_fp32.onnx")
+    assert "yes, rvm_mobilenetv3_fp32.onnx" in cleanplate("weights", "list").out
+
+
 def test_weights_are_listed_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")

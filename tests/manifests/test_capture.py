@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from manifests.capture import find_subjects, fingerprint_of, scan_subject
-from manifests.errors import CleanplateError, NotACapture
+from manifests.capture import fingerprint_of, scan_subject
+from manifests.errors import CleanplateError
+from manifests.layouts.gha import Gha
 from manifests.records import FileStat
 from manifests.storage import LocalFolder
 from manifests.storage_memory import MemoryFolder
@@ -17,40 +18,8 @@ from manifests.storage_memory import MemoryFolder
 Captures = Callable[..., MemoryFolder]
 
 
-def test_subjects_are_the_folders_that_hold_pictures(make_capture: Captures) -> None:
-    capture = make_capture(["036", "031"])
-    for path in ("_cleanplate/root.json", ".git/images/x", "notes/readme.txt", "readme.txt"):
-        capture.write_atomic(path, b"")
-    assert find_subjects(capture) == ["031", "036"]
-
-
-def test_subject_is_found_when_it_has_plates_only(make_capture: Captures) -> None:
-    assert find_subjects(make_capture(frames=[])) == ["031"]
-
-
-def test_one_subject_is_refused_with_the_way_to_name_it(make_capture: Captures) -> None:
-    whole = make_capture()
-    subject = MemoryFolder({path.removeprefix("031/"): data for path, data in whole.files.items()})
-    with pytest.raises(NotACapture, match="--subjects"):
-        find_subjects(subject)
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [({}, "Found: nothing"), ({"a.txt": b""}, "Found: nothing"), ({"photos/a.jpg": b"", "b/c": b""}, "b, photos")],
-)
-def test_other_folder_is_refused_with_what_was_found(files: dict[str, bytes], said: str) -> None:
-    with pytest.raises(NotACapture, match=said):
-        find_subjects(MemoryFolder(files))
-
-
-def test_folder_is_refused_when_it_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(NotACapture, match="mounted"):
-        find_subjects(LocalFolder(tmp_path / "nowhere"))
-
-
 def test_scan_gives_every_frame_sorted_and_every_plate(make_capture: Captures) -> None:
-    scanned = scan_subject(make_capture(["031", "0310"], "BA", [10, 9, 0]), "031", "stat")
+    scanned = scan_subject(make_capture(["031", "0310"], "BA", [10, 9, 0]), "031", "stat", Gha())
     table = scanned.frames
     assert list(zip(table.camera, table.frame.tolist(), strict=True)) == [(c, f) for c in "AB" for f in (0, 9, 10)]
     assert table.path.tolist()[:2] == ["031/images/0000/image_A.jpg", "031/images/0009/image_A.jpg"]
@@ -66,7 +35,7 @@ def test_scan_names_cameras_without_a_plate_and_plates_without_frames(make_captu
     capture = make_capture()
     capture.delete(["031/background/image_A.jpg"])
     capture.write_atomic("031/background/image_C.jpg", b"plate")
-    plates = scan_subject(capture, "031", "stat").plates
+    plates = scan_subject(capture, "031", "stat", Gha()).plates
     assert {camera: plate.status for camera, plate in plates.items()} == {"A": "missing", "B": "ok", "C": "ok"}
     assert plates["A"].path is None
 
@@ -75,7 +44,7 @@ def test_scan_passes_over_what_is_no_frame_and_counts_masks(make_capture: Captur
     capture = make_capture(cameras="A", frames=[0])
     for name in ("mask_A.jpg", "mask_lowres_A.jpg", "image_lowres_A.jpg", "image_A.txt", "camera_A.npz"):
         capture.write_atomic(f"031/images/0000/{name}", b"")
-    scanned = scan_subject(capture, "031", "stat")
+    scanned = scan_subject(capture, "031", "stat", Gha())
     assert len(scanned.frames) == 1
     assert scanned.n_masks == 2
 
@@ -83,7 +52,7 @@ def test_scan_passes_over_what_is_no_frame_and_counts_masks(make_capture: Captur
 def test_scan_puts_visible_pictures_beside_their_frames(make_capture: Captures) -> None:
     capture = make_capture(cameras="A", frames=[0, 1])
     capture.write_atomic("031/images/0001/visible_A.jpg", b"seen")
-    table = scan_subject(capture, "031", "size").frames
+    table = scan_subject(capture, "031", "size", Gha()).frames
     assert table.visible_path.tolist() == ["", "031/images/0001/visible_A.jpg"]
     assert table.visible_fingerprint.tolist() == ["", "4"]
 
@@ -93,11 +62,11 @@ def test_scan_takes_the_jpg_when_a_frame_lies_there_twice(make_capture: Captures
     capture = make_capture(cameras="A", frames=[0])
     for suffix in others:
         capture.write_atomic(f"031/images/0000/image_A.{suffix}", b"other")
-    assert scan_subject(capture, "031", "stat").frames.path.tolist() == ["031/images/0000/image_A.jpg"]
+    assert scan_subject(capture, "031", "stat", Gha()).frames.path.tolist() == ["031/images/0000/image_A.jpg"]
 
 
 def test_scan_is_empty_when_the_subject_is_not_there(make_capture: Captures) -> None:
-    scanned = scan_subject(make_capture(), "999", "stat")
+    scanned = scan_subject(make_capture(), "999", "stat", Gha())
     assert len(scanned.frames) == 0
     assert scanned.plates == {}
 
@@ -107,13 +76,13 @@ def test_scan_reads_no_file_when_the_listing_tells_enough(make_capture: Captures
         def read(self, path: str) -> bytes:
             raise AssertionError(f"{path} was read")
 
-    assert len(scan_subject(Unreadable(make_capture().files), "031", "stat").frames) == 6
+    assert len(scan_subject(Unreadable(make_capture().files), "031", "stat", Gha()).frames) == 6
 
 
 def test_fingerprints_are_of_the_content_when_the_rule_says_so(make_capture: Captures) -> None:
     capture = make_capture(cameras="A", frames=[0])
     capture.write_atomic("031/images/0000/visible_A.jpg", b"seen")
-    scanned = scan_subject(capture, "031", "content")
+    scanned = scan_subject(capture, "031", "content", Gha())
     assert scanned.frames.fingerprint.tolist() == [hashlib.sha256(b"picture").hexdigest()]
     assert scanned.frames.visible_fingerprint.tolist() == [hashlib.sha256(b"seen").hexdigest()]
     assert scanned.plates["A"].fingerprint == hashlib.sha256(b"plate").hexdigest()
@@ -123,7 +92,7 @@ def test_fingerprints_are_of_the_content_when_the_rule_says_so(make_capture: Cap
 def test_fingerprint_of_a_read_is_that_of_the_scan_when_nothing_changed(tmp_path: Path, rule: str) -> None:
     capture = LocalFolder(tmp_path)
     capture.write_atomic("031/images/0000/image_A.jpg", b"picture")
-    scanned = scan_subject(capture, "031", rule)
+    scanned = scan_subject(capture, "031", rule, Gha())
     data, stat = capture.read_with_stat("031/images/0000/image_A.jpg")
     assert fingerprint_of(data, stat, rule) == scanned.frames.fingerprint[0]
 
@@ -137,6 +106,6 @@ def test_fingerprint_differs_when_the_file_was_replaced(rule: str) -> None:
 def test_scan_passes_over_or_refuses_a_frame_when_its_number_is_huge() -> None:
     capture = MemoryFolder({"031/images/20260301120000/image_A.jpg": b""})
     try:
-        assert len(scan_subject(capture, "031", "stat").frames) <= 1
+        assert len(scan_subject(capture, "031", "stat", Gha()).frames) <= 1
     except CleanplateError as refusal:
         assert "20260301120000" in str(refusal)

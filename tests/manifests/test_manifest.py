@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from manifests.capture import scan_subject
 from manifests.errors import SchemaUnknown
+from manifests.layouts.gha import Gha
 from manifests.manifest import (
     Changes,
     Manifest,
@@ -21,11 +22,9 @@ from manifests.manifest import (
     frames_path,
     keep_probed,
     listed_subjects,
-    missing_plates,
     read_manifest,
     write_manifest,
 )
-from manifests.records import Plate
 from manifests.sharding import FrameTable
 from manifests.storage import LocalFolder
 from manifests.storage_memory import MemoryFolder
@@ -34,7 +33,7 @@ Captures = Callable[..., MemoryFolder]
 
 
 def _scanned(capture: MemoryFolder, subject: str = "031") -> Manifest:
-    scanned = scan_subject(capture, subject, "size")
+    scanned = scan_subject(capture, subject, "size", Gha())
     return Manifest(scanned.frames, scanned.plates, "/data", "size", "gha")
 
 
@@ -83,7 +82,7 @@ def test_manifest_is_refused_by_its_name_when_it_is_damaged(make_capture: Captur
         read_manifest(out, "031")
 
 
-@given(st.sets(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80), min_size=1, max_size=4))
+@given(st.sets(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), min_size=1, max_size=4))
 def test_listed_subjects_are_those_written_whatever_their_names(
     make_table: Callable[..., FrameTable], subjects: set[str]
 ) -> None:
@@ -141,61 +140,16 @@ def test_probed_sizes_stay_when_files_did_not_change_only(make_capture: Captures
     plate = replace(old.plates["A"], status="unreadable")
     old = replace(old, frames=replace(old.frames, width=widths, height=widths + 100), plates={"A": plate})
     capture.write_atomic("031/images/0001/image_A.jpg", b"another picture")
-    kept = keep_probed(scan_subject(capture, "031", "size"), old)
+    kept = keep_probed(scan_subject(capture, "031", "size", Gha()), old)
     assert kept.frames.width.tolist() == [100, 0, 102]
     assert kept.frames.height.tolist() == [200, 0, 202]
     assert kept.plates["A"].status == "unreadable"
     capture.write_atomic("031/background/image_A.jpg", b"another plate")
-    assert keep_probed(scan_subject(capture, "031", "size"), old).plates["A"].status == "ok"
+    assert keep_probed(scan_subject(capture, "031", "size", Gha()), old).plates["A"].status == "ok"
 
 
 def test_probed_sizes_are_unknown_when_there_was_no_manifest(make_capture: Captures) -> None:
-    scanned = scan_subject(make_capture(cameras="A"), "031", "size")
+    scanned = scan_subject(make_capture(cameras="A"), "031", "size", Gha())
     assert keep_probed(scanned, None).frames.width.tolist() == [0, 0, 0]
-    empty = scan_subject(MemoryFolder(), "031", "size")
+    empty = scan_subject(MemoryFolder(), "031", "size", Gha())
     assert len(keep_probed(empty, _scanned(make_capture())).frames) == 0
-
-
-def _with_sizes(manifest: Manifest, plate: Plate | None, sizes: list[tuple[int, int]]) -> Manifest:
-    width, height = (np.array(side, dtype=np.int32) for side in zip(*sizes, strict=True))
-    plates = {} if plate is None else {"A": plate}
-    return replace(manifest, frames=replace(manifest.frames, width=width, height=height), plates=plates)
-
-
-PLATE = Plate("031", "A", "a.jpg", "7", "ok", 7, 20, 10)
-
-
-@pytest.mark.parametrize(
-    ("plate", "sizes", "fault"),
-    [
-        (PLATE, [(20, 10)] * 3, None),
-        (PLATE, [(20, 10), (0, 0), (0, 0)], None),
-        (PLATE, [(0, 0)] * 3, None),
-        (replace(PLATE, width=None, height=None), [(20, 10)] * 3, None),
-        (None, [(20, 10)] * 3, "missing"),
-        (replace(PLATE, status="missing", path=None), [(20, 10)] * 3, "missing"),
-        (replace(PLATE, status="unreadable"), [(20, 10)] * 3, "unreadable"),
-        (PLATE, [(10, 20)] * 3, "size: plate 20x10, frames 10x20"),
-        (PLATE, [(0, 0), (10, 20), (0, 0)], "size: plate 20x10, frames 10x20"),
-    ],
-)
-def test_plate_fault_is_said_of_the_camera(
-    make_capture: Captures, plate: Plate | None, sizes: list[tuple[int, int]], fault: str | None
-) -> None:
-    manifest = _with_sizes(_scanned(make_capture(cameras="A")), plate, sizes)
-    assert missing_plates(manifest) == ({} if fault is None else {"A": fault})
-
-
-def test_no_fault_is_said_of_a_camera_without_frames(make_capture: Captures) -> None:
-    capture = make_capture(cameras="A")
-    capture.write_atomic("031/background/image_B.jpg", b"")
-    manifest = _scanned(capture)
-    assert missing_plates(replace(manifest, plates={**manifest.plates, "B": replace(PLATE, status="missing")})) == {}
-
-
-def test_plate_fault_says_the_size_that_differs_when_some_frames_fit(make_capture: Captures) -> None:
-    manifest = _scanned(make_capture(cameras="A"))
-    for width in range(30, 60):
-        plate = replace(PLATE, width=width)
-        found = missing_plates(_with_sizes(manifest, plate, [(width, 10), (width, 10), (20, 10)]))
-        assert found == {"A": f"size: plate {width}x10, frames 20x10"}

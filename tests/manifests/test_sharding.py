@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from manifests.decisions import Decision, Selection
 from manifests.recipe import Recipe
-from manifests.records import Plate
-from manifests.sharding import FrameTable, PlannedShard, encode_name, plan_subject, subject_folder
+from manifests.records import CalibrationFile, Plate
+from manifests.sharding import FrameTable, PlannedShard, encode_name, in_lockstep, plan_subject, subject_folder
 
 Key = tuple[str, str, int]
 Tables = Callable[..., FrameTable]
@@ -280,3 +280,115 @@ def test_shards_have_ids_of_their_own_when_only_the_ends_of_long_names_differ(
 
 def test_plan_is_empty_when_a_subject_has_no_frames(make_table: Tables, decide: Callable[..., list[Decision]]) -> None:
     assert plan_subject(make_table([]), {}, decide([(Selection(), False)])) == []
+
+
+def _stream(n_frames: int, cameras: Sequence[str] = ("A",), sequence: str = "EMO-1") -> list[Key]:
+    return [(sequence, camera, frame) for camera in cameras for frame in range(n_frames)]
+
+
+def _numbers(table: FrameTable, rows: np.ndarray) -> list[int]:
+    return [int(frame) for frame in table.frame[rows]]
+
+
+def test_a_temporal_model_sees_the_stream_up_to_the_last_frame_that_is_wanted(
+    make_table: Tables, make_plates: Plates, decide: Callable[..., list[Decision]]
+) -> None:
+    table = make_table(_stream(100))
+    decisions = decide([(Selection(frames="30:60:10"), True)], temporal=True)
+    first, second = sorted(plan_subject(table, make_plates("A"), decisions), key=lambda shard: shard.decision)
+    assert _numbers(table, first.rows) == [n for n in range(100) if n not in (30, 40, 50)]
+    assert _numbers(table, first.through) == list(range(100))
+    assert _numbers(table, second.rows) == [30, 40, 50]
+    assert _numbers(table, second.through) == list(range(51))
+    shard = second.to_shard(table, make_plates("A"), "stat")
+    assert [frame.frame for frame in shard.frames] == list(range(51))
+    assert shard.passing == frozenset(range(51)) - {30, 40, 50}
+    assert shard.n_frames == 3
+
+
+def test_a_long_stream_is_split_into_pieces_that_start_early(
+    make_table: Tables, make_plates: Plates, make_recipe: Recipes
+) -> None:
+    table = make_table(_stream(150))
+    recipe = make_recipe(temporal=True, split=64, lead_in=12)
+    planned = plan_subject(table, make_plates("A"), [Decision(0, Selection(), recipe, "root")])
+    assert [_numbers(table, shard.rows) for shard in planned] == [
+        list(range(64)),
+        list(range(64, 128)),
+        list(range(128, 150)),
+    ]
+    assert [_numbers(table, shard.through)[0] for shard in planned] == [0, 52, 116]
+    assert len({shard.lockstep for shard in planned}) == 3
+
+
+def test_an_earlier_frame_that_changes_makes_a_new_shard_of_a_temporal_model_only(
+    make_table: Tables, make_plates: Plates, make_recipe: Recipes
+) -> None:
+    changed = {("EMO-1", "A", 3): "11-2"}
+    for temporal in (True, False):
+        recipe = make_recipe(temporal=temporal)
+        decisions = [Decision(0, Selection(frames="64:128"), recipe, "root")]
+        before, after = (
+            _ids(plan_subject(make_table(_stream(128), marks=marks), make_plates("A"), decisions))
+            for marks in (None, changed)
+        )
+        assert (before != after) == temporal
+
+
+def test_cameras_in_lockstep_keep_their_places_whatever_is_selected(
+    make_table: Tables, make_plates: Plates, make_recipe: Recipes
+) -> None:
+    cameras = ("A", "B", "C", "D", "E")
+    recipe = make_recipe(temporal=True, numerics=replace(make_recipe().numerics, batch=2, chunk=4))
+    table = make_table([*_stream(4, cameras), *_stream(4, cameras[1:], "EMO-2")])
+    places = {}
+    for selection in (Selection(), Selection(cameras=("B", "D", "E"))):
+        decisions = [Decision(0, Selection(), make_recipe(), "root"), Decision(1, selection, recipe, "replace")]
+        planned = [shard for shard in plan_subject(table, make_plates(*cameras), decisions) if shard.decision == 1]
+        groups = [[shard.camera for shard in group] for group in in_lockstep(planned)]
+        places[str(selection)] = {(shard.sequence, shard.camera): (shard.slot, shard.lockstep) for shard in planned}
+        if selection == Selection():
+            assert groups == [["A", "B"], ["C", "D"], ["E"], ["B", "C"], ["D", "E"]]
+    every, some = places.values()
+    assert some == {key: place for key, place in every.items() if key[1] in ("B", "D", "E")}
+
+
+def test_shards_of_a_model_without_memory_are_alone(
+    make_table: Tables, make_plates: Plates, make_recipe: Recipes
+) -> None:
+    decisions = [Decision(0, Selection(), make_recipe(), "root")]
+    planned = plan_subject(make_table(_stream(200, ("A", "B"))), make_plates("A", "B"), decisions)
+    assert [len(group) for group in in_lockstep(planned)] == [1] * 8
+    assert all(np.array_equal(shard.rows, shard.through) for shard in planned)
+
+
+def test_a_camera_without_a_plate_goes_to_the_fallback(
+    make_table: Tables, make_plates: Plates, make_recipe: Recipes
+) -> None:
+    fallback = make_recipe(model="rvm", uses_plate=False, temporal=True, missing_plate="fallback")
+    recipe = make_recipe(missing_plate="model", fallback=fallback)
+    plates = make_plates("A", "B")
+    plates["B"] = replace(plates["B"], status="unreadable")
+    planned = plan_subject(make_table(_stream(100, "ABC")), plates, [Decision(0, Selection(), recipe, "root")])
+    assert [(shard.camera, shard.recipe.model) for shard in planned] == [
+        ("A", "bgmv2"),
+        ("A", "bgmv2"),
+        ("B", "rvm"),
+        ("C", "rvm"),
+    ]
+
+
+def test_a_plate_and_a_calibration_count_where_they_are_written_beside_the_masks(
+    make_table: Tables, make_plates: Plates, make_recipe: Recipes
+) -> None:
+    table = make_table(_stream(10))
+    for writes in (True, False):
+        recipe = make_recipe(uses_plate=False, write_frames=writes)
+        decisions = [Decision(0, Selection(), recipe, "root")]
+        ids = {
+            shard.shard_id
+            for plates in (make_plates("A"), make_plates("A", fingerprint="8-1"))
+            for calibration in (CalibrationFile("c.json", "1-1"), CalibrationFile("c.json", "2-1"))
+            for shard in plan_subject(table, plates, decisions, calibration=calibration)
+        }
+        assert len(ids) == (4 if writes else 1)
