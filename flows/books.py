@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from flows.engines import prepare_engines, use_ray_token
-from flows.enumerate import pinned_rule
+from flows.listing import pinned_rule
+from flows.recipes import Source, override_recipe, resolve_recipe
 from flows.resolve import (
     Machine,
     WeightsFile,
     Workforce,
-    override_recipe,
     resolve_machine,
-    resolve_recipe,
     resolve_weights,
     resolve_workforce,
 )
@@ -24,7 +23,7 @@ from flows.watch import Watcher
 from manifests.decisions import Decision, Selection, append_decision, read_decisions, standing_recipe
 from manifests.errors import RecipeDiffers
 from manifests.ledger import read_ledger
-from manifests.manifest import listed_subjects
+from manifests.manifest import listed_subjects, read_manifest
 from manifests.plan import SubjectPlan, failed_frames, read_plan
 from manifests.recipe import Recipe
 from manifests.records import Shard, ShardFailure, ShardSummary
@@ -40,8 +39,8 @@ class Pool(Protocol):
 
     n_workers: int
 
-    def matte(self, shards: Iterable[Shard]) -> Iterator[ShardSummary | ShardFailure]:
-        """Yield outcomes as they come."""
+    def matte(self, groups: Iterable[Sequence[Shard]]) -> Iterator[ShardSummary | ShardFailure]:
+        """Yield outcomes as they come; the shards of a group are matted in lockstep."""
 
     def close(self) -> None:
         """Let go of what is in hand."""
@@ -51,7 +50,8 @@ class Pool(Protocol):
 class Books:
     """All that a run knows before it plans; nothing is written until `claim`.
 
-    `proposed` are the last of `decisions`: they count in the plan, and `claim` writes them.
+    `proposed` are the last of `decisions`: they count in the plan, and `claim` writes them. `weights` are the files at
+    hand by their sha256.
     """
 
     out: Folder
@@ -63,7 +63,8 @@ class Books:
     recipe: Recipe
     machine: Machine
     workforce: Workforce
-    weights: WeightsFile | None
+    weights: Mapping[str, str]
+    source: Source
     proposed: tuple[Decision, ...] = ()
 
     def claim(self) -> Books:
@@ -147,20 +148,40 @@ def open_books(
     with _ray(settings, watcher) as cluster:
         machine = resolve_machine(settings, pinned, cluster)
         workforce = resolve_workforce(settings, machine)
-        recipe = resolve_recipe(settings, pinned, machine, trusted)
+        source = _source(out)
+        recipe = resolve_recipe(settings, pinned, machine, trusted, source)
         if pinned is not None and base is None and not settings.replace:
             _refuse_other(out, selection, pinned, recipe)  # before weights are fetched for nothing
         weights = resolve_weights(settings.model, settings.weights, trusted, watcher.say, watcher.fetched)
         recipe = replace(recipe, weights_sha256=None if weights is None else weights.sha256)
+        files = [weights]
+        if recipe.fallback is not None:
+            found = _fallback_weights(settings, recipe.fallback, watcher)
+            recipe = replace(recipe, fallback=replace(recipe.fallback, weights_sha256=found.sha256 if found else None))
+            files.append(found)
+        at_hand = {file.sha256: str(file.path) for file in files if file is not None}
         recipe = recipe if base is None else override_recipe(base, settings, recipe)
         root = root or Root(recipe, capture_url, pinned_rule(out, settings.fingerprint))
         decisions = decisions or (root.decision,)
-        books = Books(out, capture_url, settings, selection, root, decisions, recipe, machine, workforce, weights)
+        plans = out, capture_url, settings, selection, root, decisions
+        books = Books(*plans, recipe, machine, workforce, at_hand, source)
         if pinned is not None and base is None and not settings.replace:
             _refuse_other(out, selection, pinned, recipe)
         if settings.replace and books.stands_elsewhere(recipe):
             books = books.propose(selection, recipe, "replace")
         yield books
+
+
+def _source(out: Folder) -> Source:
+    """Return what the manifest says of the capture, from any subject: all have it in common."""
+    listed = listed_subjects(out)
+    manifest = read_manifest(out, listed[0]) if listed else None
+    return Source() if manifest is None else Source(manifest.layout, manifest.numbering)
+
+
+def _fallback_weights(settings: MatteSettings, fallback: Recipe, watcher: Watcher) -> WeightsFile | None:
+    file, trusted = settings.missing_plate_weights, fallback.weights_sha256
+    return resolve_weights(fallback.model, file, trusted, watcher.say, watcher.fetched)
 
 
 def retry_failed(books: Books, selection: Selection) -> Books:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from flows.books import Books
 from manifests.decisions import Selection
 from manifests.errors import ForeignMasks, NoRoom, NothingSelected, UsageError
-from manifests.layouts import gha
-from manifests.manifest import Manifest
-from manifests.plan import frames_of
+from manifests.layouts.outputs import fields_of, mask_paths
+from manifests.manifest import Manifest, listed_subjects, read_manifest
+from manifests.records import Frame
 from manifests.runs import announced_frames
+from manifests.sharding import PlannedShard
 from manifests.storage import Folder, unwritable
+from matting_tasks.frame_files import frame_file_paths
 
 
 def check_foreign(books: Books, subjects: Sequence[str]) -> None:
@@ -63,11 +65,55 @@ def _foreign_masks(books: Books, subject: str) -> list[str]:
     ours = announced_frames(books.out, subject)
     wanted = {
         path
-        for _, sequence, camera, frame in frames_of(plan, plan.pending)
-        if (sequence, camera, frame) not in ours
-        for path in (gha.mask_path(subject, frame, camera), gha.lowres_path(subject, frame, camera))
+        for shard in plan.pending
+        for frame in plan.manifest.frames.frames(shard.rows)
+        if (shard.sequence, shard.camera, frame.frame) not in ours
+        for path in _files_of(shard, frame)
     }
-    return sorted(stat.path for stat in books.out.list(subject) if stat.path in wanted) if wanted else []
+    folders = {path.rpartition("/")[0].split("/", 1)[0] for path in wanted}
+    return sorted(stat.path for folder in folders for stat in books.out.list(folder) if stat.path in wanted)
+
+
+def _files_of(shard: PlannedShard, frame: Frame) -> list[str]:
+    """Return where a frame of a shard would be written."""
+    masks = mask_paths(shard.recipe, shard.subject, shard.sequence, shard.camera, frame)
+    others = frame_file_paths(shard.subject, frame.frame, shard.camera) if shard.recipe.write_frames else {}
+    return [*masks, *others.values()]
+
+
+def check_paths(books: Books, subjects: Sequence[str]) -> None:
+    """Raise UsageError where two frames would have the same mask, so that one would be lost."""
+    layout = books.recipe.output_layout
+    told_apart = fields_of(layout)
+    if "subject" not in told_apart and len(listed_subjects(books.out)) > 1:
+        raise UsageError(f"--output-layout {layout}: there are several subjects; put {{subject}} into the pattern.")
+    if {"sequence", "camera", "frame"} <= told_apart:
+        return
+    for subject in subjects:
+        manifest = read_manifest(books.out, subject)
+        taken: dict[tuple[object, ...], str] = {}
+        for place in () if manifest is None else _places(manifest):
+            said = f"sequence {place['sequence']!r}, camera {place['camera']!r}, frame {place['frame']}"
+            other = taken.setdefault(tuple(place[name] for name in sorted(told_apart)), said)
+            if other != said:
+                raise UsageError(
+                    f"Subject {subject}: {other} and {said} would have the same mask by --output-layout {layout}. "
+                    "Choose one that tells them apart (beside, vhap, or a pattern with those fields), or --geometry "
+                    "gha, which numbers the frames of all sequences in one row."
+                )
+
+
+def _places(manifest: Manifest) -> Iterator[dict[str, object]]:
+    frames = manifest.frames
+    columns = (frames.sequence, frames.camera, frames.frame.tolist(), frames.source_frame.tolist())
+    for sequence, camera, frame, source_frame in zip(*columns, strict=True):
+        yield {
+            "subject": manifest.subject,
+            "sequence": sequence,
+            "camera": camera,
+            "frame": frame,
+            "source_frame": source_frame,
+        }
 
 
 def check_room(out: Folder, n_bytes: int) -> None:

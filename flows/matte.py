@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flows.books import Books, Pool, open_books, retry_failed
-from flows.enumerate import enumerate_capture, tell
-from flows.guards import check_apart, check_foreign, check_names, check_room
+from flows.enumerate import enumerate_capture
+from flows.guards import check_apart, check_foreign, check_names, check_paths, check_room
 from flows.record import recorded
 from flows.resolve import Workforce, check_model, resolve_weights
 from flows.settings import MatteSettings
 from flows.summary import Pending, Summary, Todo
+from flows.telling import tell
 from flows.watch import Watcher
 from manifests.errors import Fault, NoRoom, NothingSelected, WeightsRefused
 from manifests.failures import clear_failures, write_failure
@@ -21,6 +22,7 @@ from manifests.manifest import listed_subjects, read_manifest
 from manifests.plan import CameraStatus, camera_statuses, withdraw_newer, withdraw_stale
 from manifests.recipe import Recipe
 from manifests.records import ShardFailure, ShardSummary
+from manifests.sharding import in_lockstep
 from manifests.storage import Folder, open_folder
 
 BYTES_PER_PIXEL = 0.07
@@ -69,6 +71,7 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
     if dry_run:
         return summary
     if busy:
+        check_paths(books, [todo.subject for todo in busy])
         check_foreign(books, [todo.subject for todo in busy])
         check_room(books.out, sum(todo.n_bytes for todo in busy))
         books = books.claim()
@@ -83,7 +86,7 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
 def list_capture(capture: Folder, out: Folder, settings: MatteSettings, watcher: Watcher) -> None:
     """Bring the manifest up to date and say what was found."""
     watcher.say(f"Listing {capture.url}")
-    enumerated = list(enumerate_capture(capture, out, settings.subjects, settings.fingerprint, settings.replace))
+    enumerated = list(enumerate_capture(capture, out, settings, settings.replace))
     tell(enumerated, watcher.say, watcher.warn)
 
 
@@ -152,9 +155,13 @@ class Job:
         due = [shard for shard in plan.pending if shard.recipe == self.recipe]
         withdraw_stale(books.out, plan, due)
         manifest = plan.manifest
-        shards = (shard.to_shard(manifest.frames, manifest.plates, manifest.fingerprint_rule) for shard in due)
+        rule, calibration = manifest.fingerprint_rule, manifest.calibration
+        groups = (
+            [shard.to_shard(manifest.frames, manifest.plates, rule, calibration) for shard in group]
+            for group in in_lockstep(due)
+        )
         try:
-            for outcome in self.pool.matte(shards):
+            for outcome in self.pool.matte(groups):
                 self._settle(outcome)
         finally:
             known = books.decisions[-1].number
@@ -190,8 +197,8 @@ def _weights_for(books: Books, recipe: Recipe, watcher: Watcher) -> str | None:
     """Return the file with the weights of a recipe, which may be an older decision's."""
     if recipe.weights_sha256 is None:
         return None
-    if books.weights is not None and books.weights.sha256 == recipe.weights_sha256:
-        return str(books.weights.path)
+    if recipe.weights_sha256 in books.weights:
+        return books.weights[recipe.weights_sha256]
     found = resolve_weights(recipe.model, None, recipe.weights_sha256, watcher.say, watcher.fetched)
     if found is None or found.sha256 != recipe.weights_sha256:
         raise WeightsRefused(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flows.books import Books, open_books
 from flows.matte import EachSubject, in_turn, list_capture, work
-from flows.resolve import check_model, override_recipe, resolve_recipe
+from flows.recipes import override_recipe, resolve_recipe
+from flows.resolve import check_model
 from flows.settings import MatteSettings
 from flows.summary import Summary
 from flows.watch import Watcher
@@ -49,17 +50,19 @@ def _propose(books: Books, model_was_said: bool) -> Books:
     Each part keeps its own recipe but for the knobs that were said.
     """
     parts: dict[Recipe, dict[str, list[tuple[str, str, int]]]] = {}
+    by_number = {decision.number: decision.recipe for decision in books.decisions}
     for subject in books.selection.subjects or ():
         plan = books.plan(subject)
         for shard in () if plan is None else plan.selected:
             frames = plan.manifest.frames.frame[shard.rows[plan.chosen[shard.rows]]].tolist()  # type: ignore[union-attr]
             triples = [(shard.sequence, shard.camera, frame) for frame in frames]
-            parts.setdefault(shard.recipe, {}).setdefault(subject, []).extend(triples)
+            parts.setdefault(by_number[shard.decision], {}).setdefault(subject, []).extend(triples)
     if len(parts) < 2 or model_was_said:
         return books.propose(books.selection, books.recipe, "reprocess")
     for recipe, listed in parts.items():
-        resolved = resolve_recipe(books.settings.for_model(recipe.model), recipe, books.machine, recipe.weights_sha256)
-        changed = override_recipe(recipe, books.settings, resolved)
+        settings = books.settings.for_model(recipe.model)
+        resolved = resolve_recipe(settings, recipe, books.machine, recipe.weights_sha256, books.source)
+        changed = override_recipe(recipe, settings, resolved)
         books = books.propose(Selection(listed=listed), changed, "reprocess")
     return books
 

@@ -1,19 +1,19 @@
-"""Resolve: settings, the machine and what the output root pins -> the recipe of a run and its workers."""
+"""Resolve: settings, the machine and what the output root pins -> the workers of a run and its weights."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.settings import MatteSettings, weights_folder
 from manifests.errors import DeviceFault, UsageError, WeightsRefused
-from manifests.recipe import Numerics, Recipe
+from manifests.recipe import Recipe
 from models.checkpoints import check_fits
 from models.errors import DownloadFailed, ModelError, UnknownModel
-from models.registry import entry, parameters_read
+from models.registry import entry
 from models.weights import Fetched, fetch, file_sha256, locate
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
 
-GPU_BATCH = 4
-GPU_THREADS = 1
 CPU_THREADS = 2
 """Threads of one operation on a CPU. Always the same, for the last bits of a network's output depend on it: masks are
 then equal for any number of workers, on Ray or in this process."""
@@ -102,63 +100,6 @@ def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:
     return Workforce(n_workers, 1 if on_gpu else min(CPU_THREADS, n_cores), n_gpus, n_threads)
 
 
-def resolve_recipe(
-    settings: MatteSettings,
-    pinned: Recipe | None,
-    machine: Machine,
-    weights_sha256: str | None,
-) -> Recipe:
-    """Return the recipe that the settings ask for, every `auto` taken from the pinned recipe where there is one."""
-    try:
-        known = entry(settings.model)
-        parameters = parameters_read(settings.model, _known_parameters(settings, known.parameters))
-    except (UnknownModel, ValueError) as err:
-        raise UsageError(f"--model {settings.model}: {err}") from err
-    last = None if pinned is None else pinned.numerics
-    if last is not None and settings.device != "auto" and last.device_class != machine.device_class:
-        last = None  # what was pinned for another kind of device says nothing here
-    on_gpu = machine.device_class != "cpu"
-    numerics = Numerics(
-        device_class=last.device_class if last and settings.device == "auto" else machine.device_class,
-        precision=_auto(settings.precision, last.precision if last else None, "fp32"),
-        batch=settings.batch_size or (last.batch if last else GPU_BATCH if on_gpu else 1),
-        intra_op_threads=last.intra_op_threads if last else GPU_THREADS if on_gpu else CPU_THREADS,
-    )
-    return Recipe(
-        model=settings.model,
-        uses_plate=known.uses_plate,
-        temporal=known.temporal,
-        weights_sha256=weights_sha256,
-        parameters=tuple(sorted(parameters.items())),
-        missing_plate=settings.missing_plate,
-        numerics=numerics,
-    )
-
-
-def override_recipe(base: Recipe, settings: MatteSettings, resolved: Recipe) -> Recipe:
-    """Return `base` with only those fields of `resolved` that were said in the settings."""
-    said = settings.model_fields_set
-    if "model" in said and resolved.model != base.model:
-        return resolved
-    kept = dict(base.parameters)
-    asked = {name: value for name, value in kept.items()} | settings.given_parameters
-    try:
-        parameters = parameters_read(base.model, asked)
-    except (UnknownModel, ValueError) as err:
-        raise UsageError(f"These frames were made by {base.model}: {err}. Name another one with --model.") from err
-    numerics = base.numerics
-    for setting, name in (("device", "device_class"), ("precision", "precision"), ("batch_size", "batch")):
-        if setting in said:
-            numerics = replace(numerics, **{name: getattr(resolved.numerics, name)})
-    return replace(
-        base,
-        parameters=tuple(sorted(parameters.items())),
-        weights_sha256=resolved.weights_sha256 if "weights" in said else base.weights_sha256,
-        missing_plate=resolved.missing_plate if "missing_plate" in said else base.missing_plate,
-        numerics=numerics,
-    )
-
-
 def resolve_weights(
     model: str, file: str | None, trusted_sha256: str | None, say: Say, progress: Progress | None = None
 ) -> WeightsFile | None:
@@ -195,7 +136,7 @@ def _fetch(model: str, say: Say, progress: Progress | None) -> Fetched:
     if locate(model, folder) is None:
         say(f"Fetching the weights of {model} into {folder} (once).")
     try:
-        fetched = fetch(model, folder, progress)
+        fetched = fetch(model, folder, progress, say)
     except DownloadFailed as err:
         raise WeightsRefused(f"{err}; or name a local file with --weights FILE") from err
     if fetched.first_use:
@@ -212,14 +153,3 @@ def check_model(name: str) -> None:
         entry(name)
     except UnknownModel as err:
         raise UsageError(f"--model {name}: {err}") from err
-
-
-def _known_parameters(settings: MatteSettings, known: tuple[str, ...]) -> dict[str, int | float | str]:
-    """Drop what a form says by itself: a parameter that the model does not have, left at its default."""
-    defaults = {name: field.default for name, field in MatteSettings.model_fields.items()}
-    given = settings.given_parameters.items()
-    return {name: value for name, value in given if name in known or value != defaults[name]}
-
-
-def _auto(said: str, pinned: str | None, default: str) -> str:
-    return said if said != "auto" else pinned or default

@@ -12,22 +12,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from manifests.decisions import Selection, parse_slice
 from manifests.errors import UsageError
 
-SELECTION, MODEL, RUNNING, STORES = "What to matte", "Model and recipe", "Where and how it runs", "Stores and books"
+SELECTION, MODEL, MASKS = "What to matte", "Model and recipe", "What is written"
+RUNNING, STORES = "Where and how it runs", "Stores and books"
 
-RECIPE_FIELDS = (
-    "model",
-    "weights",
+MODEL_PARAMETERS = (
     "backbone_scale",
     "refine_mode",
     "refine_sample_pixels",
     "refine_threshold",
     "refine_kernel_size",
-    "missing_plate",
-    "device",
-    "precision",
-    "batch_size",
+    "downsample_ratio",
 )
-MODEL_PARAMETERS = RECIPE_FIELDS[2:7]
 
 
 def _split(value: Any) -> Any:
@@ -71,6 +66,22 @@ class EnumerateSettings(Settings):
         None,
         SELECTION,
         "Frame numbers as a Python slice, such as 0:100 or ::3, or one number. Whole shards are matted.",
+    )
+    layout: str = knob(
+        "auto",
+        SELECTION,
+        "How the capture is laid out: auto, gha, nersemble, or a pattern of frames or videos such as "
+        "{subject}/{sequence}/cam_{camera}/{frame:06d}.png or {sequence}/{camera}.mp4. Kept by the manifest.",
+    )
+    plate: str | None = knob(
+        None, SELECTION, "With a pattern: where the plates lie, such as {subject}/plates/{camera}.png."
+    )
+    geometry: Literal["native", "half", "gha"] | None = knob(
+        None,
+        MODEL,
+        "native: frames as they are. half: at half the width and height. gha: the 2048x2048 crop of "
+        "Gaussian-Head-Avatar, of every third frame, numbered over all sequences; for raw captures of the rig. "
+        "If not given: that of the output root, else native.",
     )
     fingerprint: Literal["stat", "size", "etag", "content"] | None = knob(
         None,
@@ -120,13 +131,57 @@ class MatteSettings(EnumerateSettings):
     refine_sample_pixels: int = knob(80_000, MODEL, "Pixels that mode sampling refines.", ge=0)
     refine_threshold: float = knob(0.7, MODEL, "Error above which mode thresholding refines.", ge=0, le=1)
     refine_kernel_size: Literal[1, 3] = knob(3, MODEL, "Kernel of the refiner.")
-    missing_plate: Literal["error", "zeros"] = knob(
-        "error", MODEL, "A camera without plate: rows missing_plate, or mattes over a black plate (zeros)."
+    downsample_ratio: float | None = knob(
+        None,
+        MODEL,
+        "RobustVideoMatting: size of the coarse pass, above 0, at most 1; if not given, the longer side becomes 512.",
+        gt=0,
+        le=1,
+    )
+    missing_plate: str = knob(
+        "error",
+        MODEL,
+        "A camera without plate: rows missing_plate (error), mattes over a black plate (zeros), or by a model that "
+        "needs no plate, such as rvm-mobilenetv3.",
+    )
+    missing_plate_weights: str | None = knob(None, MODEL, "A local file with the weights of the --missing-plate model.")
+    warmup: int = knob(
+        10, MODEL, "Temporal models: how often the first frame of a stream is shown before it counts.", ge=0, le=1000
+    )
+    split: int | None = knob(
+        None, MODEL, "Temporal models: frames a shard, for very long streams; whole streams if not given.", ge=1
+    )
+    lead_in: int = knob(
+        12, MODEL, "Temporal models: with --split, how many frames a shard starts early and throws away.", ge=0
     )
     device: str = knob("auto", MODEL, "auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = knob("auto", MODEL, "Arithmetic of the network; auto is fp32.")
     batch_size: int | None = knob(
-        None, MODEL, "Frames a step; auto if not given: 1 on a CPU, 4 on a GPU.", ge=1, le=256
+        None,
+        MODEL,
+        "Frames a step, or cameras a step for a temporal model; auto if not given: 1 on a CPU, 4 on a GPU.",
+        ge=1,
+        le=256,
+    )
+    chunk: int | None = knob(
+        None, MODEL, "Temporal models: frames of each camera a step; auto if not given.", ge=1, le=256
+    )
+
+    output_layout: str | None = knob(
+        None,
+        MASKS,
+        "Where masks lie: gha, beside (mask_NAME in a folder like the frame's), vhap, or a pattern such as "
+        "{subject}/masks/{camera}/{frame:05d}.png. If not given: gha for captures and geometry of that name, else "
+        "beside.",
+    )
+    format: Literal["jpg", "png", "png16"] | None = knob(
+        None, MASKS, "Of the full masks; if not given jpg, for vhap png. Lowres masks of png16 are png."
+    )
+    quality: int = knob(95, MASKS, "Of JPEG masks.", ge=1, le=100)
+    write_frames: bool = knob(
+        False,
+        MASKS,
+        "Also write frames, plates, visible masks and cameras, so that OUT is a whole dataset in the gha layout.",
     )
 
     executor: Literal["ray", "local"] = knob(
@@ -152,7 +207,8 @@ class MatteSettings(EnumerateSettings):
     @property
     def given_parameters(self) -> dict[str, int | float | str]:
         """Return the model parameters that were said, by name."""
-        return {name: getattr(self, name) for name in MODEL_PARAMETERS if name in self.model_fields_set}
+        said = {name: getattr(self, name) for name in MODEL_PARAMETERS if name in self.model_fields_set}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

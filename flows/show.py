@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.enumerate import count
 from flows.summary import Summary
+from flows.telling import count
 from manifests.plan import MOST_ERRORS, CameraStatus
 from manifests.records import ShardFailure
 
@@ -60,6 +60,11 @@ def show_summary(console: Console, summary: Summary, resume: str) -> None:
             f"{count(summary.n_written, 'frame')} matted in {summary.seconds:.1f} s ({rate:.1f} frames/s), "
             f"{summary.n_bytes / 1e6:.1f} MB written.",
         )
+    without_plate = [camera for camera in summary.cameras if camera.fallback]
+    if without_plate:
+        names = ", ".join(dict.fromkeys(f"{camera.subject}/{camera.camera}" for camera in without_plate))
+        n_ok = sum(camera.n_ok for camera in without_plate)
+        console.print(f"Without a plate, matted by {without_plate[0].fallback}: {names} ({count(n_ok, 'frame')}).")
     show_reasons(console, summary, resume)
     console.print(f"Masks: {summary.out_url}", soft_wrap=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import ray
 
@@ -28,12 +29,12 @@ class MattingActor:
             return err
         return None
 
-    def matte(self, shard: Shard) -> Outcome:
-        """Matte a shard; a GPU that failed under it ends this process, for nothing after can be trusted."""
-        outcome = self._ready().matte(shard)
-        if isinstance(outcome, ShardFailure) and outcome.kind == "device":
+    def matte(self, shards: Sequence[Shard]) -> list[Outcome]:
+        """Matte shards; a GPU that failed under them ends this process, for nothing after can be trusted."""
+        outcomes = self._ready().matte(shards)
+        if any(isinstance(outcome, ShardFailure) and outcome.kind == "device" for outcome in outcomes):
             os._exit(1)
-        return outcome
+        return outcomes
 
     def rehearse(self, shard: Shard, frame: Frame, decode_only: bool) -> None:
         """Try one frame and write nothing; a GPU that fails under it ends this process, as it does in `matte`."""

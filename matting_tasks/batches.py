@@ -1,20 +1,21 @@
-"""Batches: frames in, mattes and their measures out, one batch on the device at a time."""
+"""Batches: streams of frames in, mattes and their measures out, one batch on the device at a time."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from manifests.errors import DeviceFault
+from manifests.errors import DeviceFault, InputFault
 from manifests.recipe import Recipe
 from matting_tasks.frames import ReadFrame
-from matting_tasks.masks import finish_alpha, to_lowres, to_mask
+from matting_tasks.masks import finish_alpha, to_lowres, to_mask, to_mask_16
 from matting_tasks.plates import Plates, to_device
 from matting_tasks.qc import measure_alpha, measure_error
 from models.base import MattingModel
@@ -26,7 +27,7 @@ def _no_pixels() -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Matted:
-    """A frame behind the device: mask (H, W) and lowres (h, w) uint8, and the measures made there.
+    """A frame behind the device: mask (H, W) uint8 or uint16, lowres (h, w) uint8, and the measures made there.
 
     A frame with a fault passes by with empty masks.
     """
@@ -37,79 +38,193 @@ class Matted:
     measures: Mapping[str, float] = field(default_factory=dict)
 
 
-def matte_frames(
-    read: Iterable[ReadFrame], model: MattingModel, plates: Plates, plate: Tensor | None, recipe: Recipe
-) -> Iterator[Matted]:
-    """Yield the frames matted, in order, one batch on the device at a time; plate: (1, 3, H, W) or None for zeros."""
-    for batch in _batches(read, recipe.numerics.batch):
-        pixels = [frame.pixels for frame in batch if frame.pixels is not None]
-        if pixels:
-            yield from _matte_batch(batch, pixels[0].shape, model, plates, plate, recipe)
-        else:
-            yield from (Matted(frame) for frame in batch)
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The frames of one camera on their way to the device, in order.
+
+    `slot` is the stream's place in a batch of streams, plate (1, 3, H, W) is None for zeros; frames in `passing` only
+    carry the state of a temporal model on.
+    """
+
+    read: Iterator[ReadFrame]
+    plate: Tensor | None = None
+    slot: int = 0
+    passing: frozenset[int] = frozenset()
 
 
-def _batches(read: Iterable[ReadFrame], n_frames: int) -> Iterator[list[ReadFrame]]:
-    """Group frames into batches of one picture size; a frame that could not be read keeps its place."""
-    batch: list[ReadFrame] = []
-    size: tuple[int, ...] | None = None
-    for frame in read:
-        changes = frame.pixels is not None and size is not None and frame.pixels.shape != size
-        if batch and (changes or len(batch) == n_frames):
-            yield batch
-            batch, size = [], None
-        batch.append(frame)
-        size = size if frame.pixels is None else frame.pixels.shape
-    if batch:
-        yield batch
+def matte_streams(
+    streams: Sequence[Stream], model: MattingModel, plates: Plates, recipe: Recipe
+) -> Iterator[tuple[int, Matted]]:
+    """Yield (number of the stream, frame) matted: each stream in its order, all of them in lockstep.
+
+    A batch is always `numerics.batch` streams of `numerics.chunk` frames for a temporal model, and one stream of
+    `numerics.batch` frames for others; what is missing in it is black. So the bytes of a stream depend on no other
+    stream, and on no batch that was cut short.
+    """
+    feeds = [_steps(stream, recipe) for stream in streams]
+    states: dict[tuple[int, ...] | None, Any] = {}
+    while steps := {number: step for number, feed in enumerate(feeds) if (step := next(feed, None)) is not None}:
+        for shape in dict.fromkeys(step.shape for step in steps.values()):
+            members = {number: step for number, step in steps.items() if step.shape == shape}
+            made: Mapping[tuple[int, int], Matted] = {}
+            if shape is not None:
+                made, states[shape] = _matte_batch(members, streams, model, plates, recipe, states.get(shape))
+            for number, step in members.items():
+                for place, shown in enumerate(step.shown):
+                    if shown.counts:
+                        yield number, made.get((number, place)) or Matted(shown.read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A frame as the model is shown it; `counts` says if it gets a mask and a row."""
+
+    read: ReadFrame
+    counts: bool
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        return None if self.read.pixels is None else self.read.pixels.shape
+
+
+@dataclass(slots=True)
+class _Step:
+    """Consecutive frames of one stream for one batch, all pictures of one shape; `places` are theirs in the batch."""
+
+    shown: list[_Shown] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    n_places: int = 0
+    shape: tuple[int, ...] | None = None
+
+    def add(self, shown: _Shown, keeps_place: bool) -> None:
+        """Put a frame into the next place; a fault has one only if it `keeps_place`."""
+        self.shown.append(shown)
+        self.places.append(self.n_places)
+        self.n_places += shown.shape is not None or keeps_place
+        self.shape = self.shape or shown.shape
+
+
+def _steps(stream: Stream, recipe: Recipe) -> Iterator[_Step]:
+    """Cut a stream into steps; a fault keeps its place in the batch, but a temporal state passes over it."""
+    length = recipe.numerics.chunk if recipe.temporal else recipe.numerics.batch
+    step = _Step()
+    for shown in _in_order(stream, recipe) if recipe.temporal else (_Shown(read, True) for read in stream.read):
+        if step.shape is not None and shown.shape not in (None, step.shape):
+            yield step
+            step = _Step()
+        step.add(shown, keeps_place=not recipe.temporal)
+        if step.n_places == length:
+            yield step
+            step = _Step()
+    if step.shown:
+        yield step
+
+
+def _in_order(stream: Stream, recipe: Recipe) -> Iterator[_Shown]:
+    """Yield what a temporal model is shown: the first picture `warmup` times more, and pictures of one size only."""
+    first: tuple[int, ...] | None = None
+    for read in stream.read:
+        if read.pixels is not None and first is None:
+            first = read.pixels.shape
+            yield from (_Shown(read, False) for _ in range(recipe.warmup))
+        elif read.pixels is not None and read.pixels.shape != first:
+            read = _of_another_size(read, read.pixels.shape, first or ())
+        counts = read.frame.frame not in stream.passing
+        if counts or read.pixels is not None:
+            yield _Shown(read, counts)
+
+
+def _of_another_size(read: ReadFrame, found: tuple[int, ...], first: tuple[int, ...]) -> ReadFrame:
+    sizes = f"it is {found[1]}x{found[0]}, its stream began with {first[1]}x{first[0]}"
+    message = f"{read.frame.path}: {sizes}, and a temporal model cannot change over"
+    return replace(read, pixels=None, visible=None, fault=InputFault("undecodable", message))
 
 
 def _matte_batch(
-    batch: list[ReadFrame],
-    shape: tuple[int, ...],
+    steps: Mapping[int, _Step],
+    streams: Sequence[Stream],
     model: MattingModel,
     plates: Plates,
-    plate: Tensor | None,
     recipe: Recipe,
-) -> Iterator[Matted]:
-    """Matte one batch, padded to its full length so that its size never changes the arithmetic."""
+    state: Any,
+) -> tuple[dict[tuple[int, int], Matted], Any]:
+    """Matte one step of each stream; return what counts by (number of the stream, index in the step), and the state."""
     started = time.perf_counter()
-    pixels = np.zeros((recipe.numerics.batch, *shape), dtype=np.uint8)  # (T, H, W, 3)
-    for place, frame in enumerate(batch):
-        if frame.pixels is not None:
-            pixels[place] = frame.pixels
+    pixels, counted = _gather(steps, streams, recipe)
     with plates.lock, torch.inference_mode():
-        frames = to_device(pixels, plates.device, plates.dtype)[None]  # (1, T, 3, H, W)
-        if plate is None and model.uses_plate:
-            plate = torch.zeros_like(frames[:, 0])
-        matte = model.matte(frames, plate if model.uses_plate else None, None)
-        visible = _stack_visible(batch, shape, plates)
-        alpha = finish_alpha(matte.alpha[0, : len(batch)], visible)
+        frames = to_device(pixels.reshape(-1, *pixels.shape[2:]), plates.device, plates.dtype)
+        frames = frames.view(*pixels.shape[:2], *frames.shape[1:])  # (B * T, 3, H, W) -> (B, T, 3, H, W)
+        matte = model.matte(frames, _stack_plates(streams, frames) if model.uses_plate else None, state)
+        if not counted:
+            return {}, matte.state
+        slots, places = [streams[n].slot for n, _, _ in counted], [steps[n].places[i] for n, i, _ in counted]
+        visible = _stack_visible([read for _, _, read in counted], plates)
+        alpha = finish_alpha(matte.alpha[slots, places], visible)
         measures = dict(zip(("coverage", "soft_fraction"), measure_alpha(alpha, visible), strict=True))
         if matte.error is not None:
-            error = measure_error(matte.error[0, : len(batch)], visible)
+            error = measure_error(matte.error[slots, places], visible)
             measures |= zip(("error_mean", "error_p99"), error, strict=True)
-        mask, lowres = to_mask(alpha).cpu().numpy(), to_lowres(alpha, recipe.lowres_px).cpu().numpy()
+        full = to_mask_16(alpha) if recipe.mask_format == "png16" else to_mask(alpha)
+        mask, lowres = full.cpu().numpy(), to_lowres(alpha, recipe.lowres_px).cpu().numpy()
         numbers = {name: values.cpu().tolist() for name, values in measures.items()}
-    if any(math.isnan(share) for share in numbers["coverage"]):
+    _check_numbers(numbers["coverage"], recipe)
+    mask = mask.astype(np.uint16) if recipe.mask_format == "png16" else mask
+    device_s = {"device_s": (time.perf_counter() - started) / len(counted)}
+    made = {}
+    for row, (number, index, read) in enumerate(counted):
+        own = {name: values[row] for name, values in numbers.items()}
+        made[number, index] = Matted(read, mask[row], lowres[row], own | device_s)
+    return made, matte.state
+
+
+def _gather(
+    steps: Mapping[int, _Step], streams: Sequence[Stream], recipe: Recipe
+) -> tuple[np.ndarray, list[tuple[int, int, ReadFrame]]]:
+    """Return the pictures of a batch (B, T, H, W, 3) uint8, black where there is none, and those that count."""
+    n_streams, n_frames = _batch_shape(recipe)
+    shape = next(step.shape for step in steps.values()) or ()
+    pixels = np.zeros((n_streams, n_frames, *shape), dtype=np.uint8)
+    counted = []
+    for number, step in steps.items():
+        for index, shown in enumerate(step.shown):
+            if shown.read.pixels is None:
+                continue
+            pixels[streams[number].slot, step.places[index]] = shown.read.pixels
+            if shown.counts:
+                counted.append((number, index, shown.read))
+    return pixels, counted
+
+
+def _batch_shape(recipe: Recipe) -> tuple[int, int]:
+    """Return how many streams of how many frames a batch has."""
+    numerics = recipe.numerics
+    return (numerics.batch, numerics.chunk) if recipe.temporal else (1, numerics.batch)
+
+
+def _stack_plates(streams: Sequence[Stream], frames: Tensor) -> Tensor:
+    """Return the plates (B, 3, H, W) of a batch of streams, zeros where a stream has none."""
+    if len(frames) == 1 and streams[0].plate is not None:
+        return streams[0].plate
+    stacked = torch.zeros_like(frames[:, 0])
+    for stream in streams:
+        if stream.plate is not None:
+            stacked[stream.slot] = stream.plate[0]
+    return stacked
+
+
+def _stack_visible(reads: Sequence[ReadFrame], plates: Plates) -> Tensor | None:
+    """Return the visible masks (n, H, W) bool of pictures, or None where none has one."""
+    seen = [read.visible for read in reads]
+    shape = next((read.pixels.shape[:2] for read in reads if read.pixels is not None), ())
+    if all(visible is None for visible in seen):
+        return None
+    everything = torch.ones(shape, dtype=torch.bool, device=plates.device)
+    return torch.stack([everything if one is None else plates.visible_on_device(one) for one in seen])
+
+
+def _check_numbers(coverage: Sequence[float], recipe: Recipe) -> None:
+    if any(math.isnan(share) for share in coverage):
         raise DeviceFault(
             f"the model gave alphas that are no numbers (NaN) at precision {recipe.numerics.precision}: "
             "use --precision fp32, and check the weights"
         )
-    device_s = (time.perf_counter() - started) / len(batch)
-    for place, frame in enumerate(batch):
-        if frame.pixels is None:
-            yield Matted(frame)
-        else:
-            own = {name: values[place] for name, values in numbers.items()}
-            yield Matted(frame, mask[place], lowres[place], own | {"device_s": device_s})
-
-
-def _stack_visible(batch: list[ReadFrame], shape: tuple[int, ...], plates: Plates) -> Tensor | None:
-    """Return the visible masks (T, H, W) bool of a batch, or None where no frame has one."""
-    if all(frame.visible is None for frame in batch):
-        return None
-    everything = torch.ones(shape[:2], dtype=torch.bool, device=plates.device)
-    return torch.stack(
-        [everything if frame.visible is None else plates.visible_on_device(frame.visible) for frame in batch]
-    )

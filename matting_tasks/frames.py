@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from manifests.capture import fingerprint_of
 from manifests.errors import InputChanged, InputFault
-from manifests.records import Frame, Shard
+from manifests.recipe import Recipe
+from manifests.records import FileStat, Frame, Shard
+from manifests.storage import user_temporary_file
 from matting_tasks.decode import decode_image, read_header
+from matting_tasks.decode_video import VideoReader
+from matting_tasks.geometry import Geometry, apply, geometry_of
 from matting_tasks.plates import Plates, Visible
+
+VIDEO_THREADS = 1
+"""Of a video's decoder, beside the one of ours that asks it: several videos are decoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFrame:
-    """A frame on its way: pixels (H, W, 3) uint8 RGB and its visible mask, or the fault that its row will name."""
+    """A frame on its way: pixels (H, W, 3) uint8 RGB and its visible mask, or the fault that its row will name.
+
+    `geometry` is what the pixels have passed through. `looked_at` is False for a frame that was left alone, because its
+    plate is at fault.
+    """
 
     frame: Frame
     pixels: np.ndarray | None = None
@@ -24,55 +37,90 @@ class ReadFrame:
     fault: InputFault | None = None
     note: str | None = None
     decode_s: float = 0.0
+    geometry: Geometry | None = None
+    looked_at: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class FrameReader:
-    """Reads the frames of one shard; `plate_size` is (width, height), or None where no plate sets the size."""
+class Decoded:
+    """A picture as it lies in the capture, (H, W, 3) uint8 RGB, and what was noted of it."""
 
-    shard: Shard
-    plates: Plates
-    plate_size: tuple[int, int] | None
-    use_visible: bool
+    pixels: np.ndarray
+    note: str | None
+
+
+def open_reader(shard: Shard, plates: Plates, plate_size: tuple[int, int] | None, recipe: Recipe) -> FrameReader:
+    """Return the reader for the kind of a shard's frames; plate_size: (width, height), None if no plate sets it."""
+    kind = VideoFrameReader if shard.frames[0].kind == "video" else PictureReader
+    return kind(shard, plates, plate_size, recipe)
+
+
+class FrameReader(ABC):
+    """Reads the frames of one shard; one that is `sequential` must be asked for them in order, by one thread."""
+
+    sequential = False
+
+    def __init__(self, shard: Shard, plates: Plates, plate_size: tuple[int, int] | None, recipe: Recipe) -> None:
+        """Keep what is needed; nothing is read yet."""
+        self.shard = shard
+        self.plates = plates
+        self.plate_size = plate_size
+        self.recipe = recipe
 
     def __call__(self, frame: Frame) -> ReadFrame:
-        """Read and decode a frame; raises InputChanged for a file that is not the one listed, OSError for the store."""
+        """Read a frame; raises InputChanged for a file that is not the one listed, OSError for the store."""
         started = time.perf_counter()
         try:
             if frame.frame in self.shard.crashed:
                 raise InputFault("crashed", "it ended every worker that touched it, and was left out")
-            data = self._read(frame.path, frame.fingerprint)
-            self._check_size(data, frame)
-            picture = decode_image(data)
-            visible = self._visible(frame, picture.pixels)
+            decoded = self.decode(frame)
+            geometry = geometry_of(self.recipe.geometry, decoded.pixels.shape[1], decoded.pixels.shape[0])
+            pixels = apply(geometry, decoded.pixels)
+            visible = self._visible(frame, geometry, pixels)
         except InputFault as fault:
             about_visible = frame.visible_path is not None and fault.message.startswith(frame.visible_path)
             named = fault if about_visible else InputFault(fault.status, f"{frame.path}: {fault.message}")
             return ReadFrame(frame, fault=named, decode_s=time.perf_counter() - started)
-        return ReadFrame(frame, picture.pixels, visible, None, picture.note, time.perf_counter() - started)
+        return ReadFrame(frame, pixels, visible, None, decoded.note, time.perf_counter() - started, geometry)
 
-    def _read(self, path: str, fingerprint: str) -> bytes:
+    @abstractmethod
+    def decode(self, frame: Frame) -> Decoded:
+        """Read and decode a frame; raises InputFault besides."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise InputFault where a frame's size is not that of its plate."""
+        if self.plate_size is not None and (width, height) != self.plate_size:
+            wide, high = self.plate_size
+            raise InputFault("plate_mismatch", f"it is {width}x{height}, its camera's plate is {wide}x{high}")
+
+    def check_unchanged(self, path: str, fingerprint: str, found: str) -> None:
+        """Raise InputChanged for a file that is not the one that the manifest names."""
+        if found != fingerprint:
+            raise InputChanged(f"{self.shard.shard_id}: {path} changed since the capture was listed.")
+
+    def vanished(self, path: str) -> InputChanged:
+        """Return the error for a file that is not there."""
+        return InputChanged(f"{self.shard.shard_id}: {path} vanished since the capture was listed.")
+
+    def read_file(self, path: str, fingerprint: str) -> bytes:
         """Return the bytes of a file that is still the one that the manifest names."""
         try:
             data, stat = self.plates.capture.read_with_stat(path)
         except FileNotFoundError as err:
-            raise InputChanged(f"{self.shard.shard_id}: {path} vanished since the capture was listed.") from err
-        if fingerprint_of(data, stat, self.shard.fingerprint_rule) != fingerprint:
-            raise InputChanged(f"{self.shard.shard_id}: {path} changed since the capture was listed.")
+            raise self.vanished(path) from err
+        self.check_unchanged(path, fingerprint, fingerprint_of(data, stat, self.shard.fingerprint_rule))
         return data
 
-    def _check_size(self, data: bytes, frame: Frame) -> None:
-        """Compare sizes from the header, before any pixel is decoded."""
-        header = read_header(data)
-        size = header.width, header.height
-        if self.plate_size is not None and size != self.plate_size:
-            width, height = self.plate_size
-            raise InputFault("plate_mismatch", f"it is {size[0]}x{size[1]}, its camera's plate is {width}x{height}")
-
-    def _visible(self, frame: Frame, pixels: np.ndarray) -> Visible | None:
-        if not self.use_visible or frame.visible_path is None:
+    def _visible(self, frame: Frame, geometry: Geometry, pixels: np.ndarray) -> Visible | None:
+        if self.recipe.visible and geometry.pads:
+            return self.plates.visible_of(geometry)
+        if not self.recipe.visible or frame.visible_path is None:
             return None
-        data = self._read(frame.visible_path, frame.visible_fingerprint or "")
+        data = self.read_file(frame.visible_path, frame.visible_fingerprint or "")
         try:
             visible = self.plates.visible(data)
         except InputFault as fault:
@@ -84,3 +132,68 @@ class FrameReader:
                 f"{frame.visible_path} is {width}x{height}, its frame is {pixels.shape[1]}x{pixels.shape[0]}",
             )
         return visible
+
+
+class PictureReader(FrameReader):
+    """Reads frames that are pictures, in any order and on several threads."""
+
+    def decode(self, frame: Frame) -> Decoded:
+        """Read and decode a picture, its size compared by the header, before any pixel is decoded."""
+        data = self.read_file(frame.path, frame.fingerprint)
+        header = read_header(data)
+        self.check_size(header.width, header.height)
+        picture = decode_image(data)
+        return Decoded(picture.pixels, picture.note)
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+
+class VideoFrameReader(FrameReader):
+    """Reads frames of one video: it is brought to this machine, opened and decoded once."""
+
+    sequential = True
+    _video: VideoReader | None = None
+    _fault: InputFault | None = None
+
+    def decode(self, frame: Frame) -> Decoded:
+        """Decode forward to a frame."""
+        if self._fault is not None:
+            raise self._fault
+        if self._video is None:
+            try:
+                self._video = self._open(frame)
+            except InputFault as fault:
+                self._fault = fault
+                raise
+        pixels = self._video.read(frame.source_frame)
+        self.check_size(pixels.shape[1], pixels.shape[0])
+        return Decoded(pixels, self._video.note)
+
+    def close(self) -> None:
+        """Close the video."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
+
+    def _open(self, frame: Frame) -> VideoReader:
+        """Open the video of a frame, from this machine's disk or from a copy that is gone when the reader is closed."""
+        capture = self.plates.capture
+        path = capture.local_path(frame.path)
+        copy = user_temporary_file(Path(frame.path).suffix) if path is None else None
+        try:
+            stat = _stat(path, frame.path) if copy is None else capture.copy_to(frame.path, copy)
+            video = copy or path or Path()
+            data = video.read_bytes() if self.shard.fingerprint_rule == "content" else None
+            self.check_unchanged(frame.path, frame.fingerprint, fingerprint_of(data, stat, self.shard.fingerprint_rule))
+            return VideoReader(video, VIDEO_THREADS)
+        except FileNotFoundError as err:
+            raise self.vanished(frame.path) from err
+        finally:
+            if copy is not None:
+                copy.unlink()  # what is open stays readable, and nothing is left behind by a kill
+
+
+def _stat(local: Path | None, path: str) -> FileStat:
+    found = (local or Path()).stat()
+    return FileStat(path, found.st_size, found.st_mtime_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from manifests.errors import DeviceFault
 from manifests.records import Shard, ShardFailure
@@ -21,20 +21,24 @@ class InProcessPool:
         self._worker = Worker(settings)
         self.n_workers = 1
 
-    def matte(self, shards: Iterable[Shard]) -> Iterator[Outcome]:
-        """Yield the outcomes of the shards, in order; raises DeviceFault where a GPU failed for good."""
-        for outcome in map_ahead(self._matte_twice, shards, IN_FLIGHT, IN_FLIGHT, patience_s=0):
-            if isinstance(outcome, ShardFailure) and outcome.kind == "device":
-                raise DeviceFault(f"{outcome.shard_id}: {outcome.message}")
-            yield outcome
+    def matte(self, groups: Iterable[Sequence[Shard]]) -> Iterator[Outcome]:
+        """Yield the outcomes of groups of shards, in order; raises DeviceFault where a GPU failed for good."""
+        for outcomes in map_ahead(self._matte_twice, groups, IN_FLIGHT, IN_FLIGHT, patience_s=0):
+            for outcome in outcomes:
+                if isinstance(outcome, ShardFailure) and outcome.kind == "device":
+                    raise DeviceFault(f"{outcome.shard_id}: {outcome.message}")
+                yield outcome
 
     def close(self) -> None:
         """Let go of the shards in hand."""
         self._worker.stop()
 
-    def _matte_twice(self, shard: Shard) -> Outcome:
-        """Matte a shard, and again if that is worth it."""
-        n_tries = 1
-        while worth_another_try(outcome := self._worker.matte(shard), n_tries):
-            n_tries += 1
-        return outcome
+    def _matte_twice(self, shards: Sequence[Shard]) -> list[Outcome]:
+        """Matte shards, and those again for which it is worth it."""
+        outcomes = self._worker.matte(shards)
+        for place, shard in enumerate(shards):
+            n_tries = 1
+            while worth_another_try(outcomes[place], n_tries):
+                outcomes[place] = self._worker.matte([shard])[0]
+                n_tries += 1
+        return outcomes

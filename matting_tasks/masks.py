@@ -9,11 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manifests.errors import StoreFault
-from manifests.layouts import gha
-from manifests.recipe import Recipe
-from manifests.records import Shard
-
-_LAYOUTS = {"gha": (gha.mask_path, gha.lowres_path)}
 
 
 def finish_alpha(alpha: Tensor, visible: Tensor | None) -> Tensor:
@@ -25,6 +20,11 @@ def finish_alpha(alpha: Tensor, visible: Tensor | None) -> Tensor:
 def to_mask(alpha: Tensor) -> Tensor:
     """Round alpha (T, H, W) float 0..1 to uint8 0..255, halves up."""
     return (alpha * 255 + 0.5).to(torch.uint8)
+
+
+def to_mask_16(alpha: Tensor) -> Tensor:
+    """Round alpha (T, H, W) float 0..1 to int32 0..65535, halves up: torch has no arithmetic on uint16."""
+    return (alpha * 65535 + 0.5).to(torch.int32)
 
 
 def to_lowres(alpha: Tensor, size_px: int) -> Tensor:
@@ -42,7 +42,10 @@ def to_lowres(alpha: Tensor, size_px: int) -> Tensor:
 
 
 def encode_mask(mask: np.ndarray, mask_format: str, quality: int) -> bytes:
-    """Encode a mask (H, W) uint8; a jpg has three equal channels, as the readers of the gha layout want."""
+    """Encode a mask (H, W) uint8 or uint16; a jpg has three equal channels, as the readers of the gha layout want.
+
+    mask_format: jpg | png | png16; the two kinds of PNG differ in what they are given.
+    """
     if mask_format == "jpg":
         done, data = cv2.imencode(".jpg", cv2.merge([mask, mask, mask]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     else:
@@ -50,12 +53,6 @@ def encode_mask(mask: np.ndarray, mask_format: str, quality: int) -> bytes:
     if not done:
         raise StoreFault(f"OpenCV could not encode a mask of {mask.shape[1]}x{mask.shape[0]} pixels as {mask_format}.")
     return data.tobytes()
-
-
-def mask_paths(shard: Shard, frame: int, recipe: Recipe) -> tuple[str, str]:
-    """Return where the full and the lowres mask of a frame lie, relative to the output root."""
-    full, lowres = _LAYOUTS[recipe.output_layout]
-    return full(shard.subject, frame, shard.camera), lowres(shard.subject, frame, shard.camera)
 
 
 def _area_weights(n_source: int, n_target: int, device: torch.device) -> Tensor:

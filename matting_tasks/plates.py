@@ -19,6 +19,7 @@ from manifests.errors import InputChanged, InputFault
 from manifests.records import Shard
 from manifests.storage import Folder
 from matting_tasks.decode import decode_gray, decode_image
+from matting_tasks.geometry import VISIBLE_FROM, Geometry, apply, geometry_of, visible_pixels
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -37,26 +38,42 @@ class Visible:
     lowres: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedPlate:
+    """A plate on the device: pixels (1, 3, H, W), RGB 0..1, behind the geometry; size: (width, height) before it."""
+
+    pixels: Tensor
+    size: tuple[int, int]
+
+
 class Plates:
     """The plates that a worker holds, on its device and in its model's type; safe to use from several threads.
 
     `lock` guards the device: whoever computes holds it.
     """
 
-    def __init__(self, capture: Folder, device: torch.device, dtype: torch.dtype, missing_plate: str) -> None:
-        """Start empty; `missing_plate` is error | zeros."""
+    def __init__(
+        self,
+        capture: Folder,
+        device: torch.device,
+        dtype: torch.dtype,
+        missing_plate: str,
+        geometry: str = "native",
+    ) -> None:
+        """Start empty; `missing_plate` is error | zeros, `geometry` is what plates pass through as frames do."""
         self.capture = capture
         self.device = device
         self.dtype = dtype
         self.missing_plate = missing_plate
+        self.geometry = geometry
         self.lock = threading.Lock()
         self.n_decoded = 0
-        self._plates = _Recent[tuple[str, str, str], Tensor](N_PLATES)
+        self._plates = _Recent[tuple[str, str, str], LoadedPlate](N_PLATES)
         self._visible = _Recent[str, Visible](N_VISIBLE)
         self._visible_on_device = _Recent[str, Tensor](N_VISIBLE)
 
-    def of(self, shard: Shard) -> Tensor | None:
-        """Return the plate (1, 3, H, W) of a shard's camera, RGB 0..1; None where zeros stand for it.
+    def of(self, shard: Shard) -> LoadedPlate | None:
+        """Return the plate of a shard's camera; None where zeros stand for it.
 
         Raises InputFault: `missing_plate`, or `undecodable` for a plate that is there and cannot be read.
         """
@@ -73,13 +90,18 @@ class Plates:
     def visible(self, data: bytes) -> Visible:
         """Return the visible mask in the bytes of a `visible_*` picture, decoded once per content."""
         digest = hashlib.sha256(data).hexdigest()
-        return self._visible.get(digest, lambda: _decode_visible(data, digest))
+        return self._visible.get(digest, lambda: _decode_visible(data, digest, self.geometry))
+
+    def visible_of(self, geometry: Geometry) -> Visible:
+        """Return the visible mask that a geometry with pads makes, worked out once."""
+        key = f"{geometry}"
+        return self._visible.get(key, lambda: _to_visible(visible_pixels(geometry), key))
 
     def visible_on_device(self, visible: Visible) -> Tensor:
         """Return a visible mask (H, W) bool on the device, uploaded once."""
         return self._visible_on_device.get(visible.digest, lambda: torch.from_numpy(visible.pixels).to(self.device))
 
-    def _load(self, shard: Shard) -> Tensor:
+    def _load(self, shard: Shard) -> LoadedPlate:
         path = shard.plate.path or ""
         try:
             data, stat = self.capture.read_with_stat(path)
@@ -88,11 +110,13 @@ class Plates:
         if fingerprint_of(data, stat, shard.fingerprint_rule) != shard.plate.fingerprint:
             raise InputChanged(f"{shard.shard_id}: plate {path} changed since the capture was listed.")
         try:
-            pixels = decode_image(data).pixels
+            decoded = decode_image(data).pixels
+            pixels = apply(geometry_of(self.geometry, decoded.shape[1], decoded.shape[0]), decoded)
         except InputFault as fault:
             raise InputFault(fault.status, f"plate {path}: {fault.message}") from fault
         self.n_decoded += 1
-        return to_device(pixels[None], self.device, self.dtype)
+        uploaded = to_device(pixels[None], self.device, self.dtype)
+        return LoadedPlate(uploaded, (decoded.shape[1], decoded.shape[0]))
 
 
 def to_device(pixels: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -126,8 +150,11 @@ class _Recent(Generic[Key, Value]):
             return self._values[key]
 
 
-def _decode_visible(data: bytes, digest: str) -> Visible:
+def _decode_visible(data: bytes, digest: str, geometry: str) -> Visible:
     gray = decode_gray(data)
-    pixels = gray >= 128
+    return _to_visible(apply(geometry_of(geometry, gray.shape[1], gray.shape[0]), gray) >= VISIBLE_FROM, digest)
+
+
+def _to_visible(pixels: np.ndarray, digest: str) -> Visible:
     share = cv2.resize(pixels.astype(np.float32), (VISIBLE_PX, VISIBLE_PX), interpolation=cv2.INTER_AREA)
     return Visible(digest, pixels, share > 0.999)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from manifests.errors import InputFault
+from manifests.layouts.outputs import mask_paths
 from manifests.ledger import commit as commit_receipt
-from manifests.recipe import Recipe
+from manifests.recipe import FALLBACK, Recipe
 from manifests.records import FrameRow, Shard, ShardSummary
 from manifests.storage import Folder
-from matting_tasks.batches import Matted, matte_frames
-from matting_tasks.frames import FrameReader, ReadFrame
-from matting_tasks.masks import encode_mask, mask_paths
+from matting_tasks.batches import Matted, Stream, matte_streams
+from matting_tasks.dataset import Dataset
+from matting_tasks.frames import ReadFrame, open_reader
+from matting_tasks.masks import encode_mask
 from matting_tasks.plates import Plates
 from matting_tasks.qc import measure_shape
 from matting_tasks.threads import map_ahead
@@ -44,67 +45,112 @@ class Station:
 def matte_shard(
     shard: Shard, model: MattingModel, plates: Plates, out: Folder, recipe: Recipe, station: Station | None = None
 ) -> ShardSummary:
-    """Matte the frames of a shard and commit it: decode ahead, matte in batches, encode behind, receipt last.
+    """Matte one shard and commit it; see `matte_shards`."""
+    (summary,) = matte_shards([shard], model, plates, out, recipe, station)
+    return summary
 
-    A frame that cannot be matted becomes a row with its status. Raises OSError for the stores and InputChanged for
-    files that are no longer those of the manifest; the shard is then not committed. May be repeated at any time, also
-    by two workers at once: same inputs and recipe write the same bytes to the same names.
+
+def matte_shards(
+    shards: Sequence[Shard],
+    model: MattingModel,
+    plates: Plates,
+    out: Folder,
+    recipe: Recipe,
+    station: Station | None = None,
+) -> Iterator[ShardSummary]:
+    """Matte shards and commit each: decode ahead, matte in batches, encode behind, receipt last.
+
+    More than one shard are streams of a temporal model in lockstep, each with a state of its own. A frame that cannot
+    be matted becomes a row with its status. Raises OSError for the stores and InputChanged for files that are no longer
+    those of the manifest; what was not yielded is then not committed. May be repeated at any time, also by two workers
+    at once: same inputs and recipe write the same bytes to the same names.
     """
     started = time.perf_counter()
     station = station or Station()
+    rows: list[list[FrameRow]] = [[] for _ in shards]
+    with closing(_matted_rows(shards, model, plates, out, recipe, station)) as finished:
+        for number, row in finished:
+            rows[number].append(row)
+            if len(rows[number]) == shards[number].n_frames:
+                meta = {"worker": station.name, "versions": dict(station.versions)}
+                station.commit(out, shards[number], rows[number], meta)
+                yield _summary(shards[number], rows[number], time.perf_counter() - started, station)
+
+
+def _matted_rows(
+    shards: Sequence[Shard], model: MattingModel, plates: Plates, out: Folder, recipe: Recipe, station: Station
+) -> Generator[tuple[int, FrameRow], None, None]:
+    """Send all frames through the stages: read ahead, matted in batches, written behind."""
+    n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch * recipe.numerics.chunk
+    with ExitStack() as opened:
+        share = max(1, n_threads // len(shards)), max(2, n_ahead // len(shards))
+        streams = [_open_stream(opened, shard, plates, recipe, *share) for shard in shards]
+        matted = _until(station.stop, matte_streams(streams, model, plates, recipe))
+        dataset = Dataset(plates.capture, out, recipe.geometry) if recipe.write_frames else None
+        writer = partial(_write_one, shards, out, recipe, dataset)
+        yield from opened.enter_context(closing(map_ahead(writer, matted, n_threads, n_ahead)))
+
+
+def _open_stream(
+    opened: ExitStack, shard: Shard, plates: Plates, recipe: Recipe, n_threads: int, n_ahead: int
+) -> Stream:
+    """Read the frames of a shard ahead until `opened` closes; a plate that fails is the fault of all of them."""
     try:
         plate = plates.of(shard) if recipe.uses_plate else None
     except InputFault as fault:
-        rows = [fault_row(shard, ReadFrame(frame), fault) for frame in shard.frames]
-    else:
-        rows = _matte_in_stages(shard, model, plates, plate, out, recipe, station)
-    station.commit(out, shard, rows, {"worker": station.name, "versions": dict(station.versions)})
-    return _summary(shard, rows, time.perf_counter() - started, station)
+        faults = [ReadFrame(frame, fault=fault, looked_at=False) for frame in shard.frames]
+        return Stream(iter(faults), None, shard.slot, shard.passing)
+    size, pixels = (None, None) if plate is None else (plate.size, plate.pixels)
+    reader = opened.enter_context(closing(open_reader(shard, plates, size, recipe)))
+    n_threads = 1 if reader.sequential else n_threads
+    read = opened.enter_context(closing(map_ahead(reader, shard.frames, n_threads, n_ahead)))
+    return Stream(read, pixels, shard.slot, shard.passing)
 
 
-def _matte_in_stages(
-    shard: Shard,
-    model: MattingModel,
-    plates: Plates,
-    plate: Tensor | None,
-    out: Folder,
-    recipe: Recipe,
-    station: Station,
-) -> list[FrameRow]:
-    """Send all frames through the stages: read ahead, matted in batches, written behind."""
-    n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch
-    reader = FrameReader(shard, plates, _size(plate), recipe.visible)
-    writer = partial(write_masks, shard, out, recipe)
-    with closing(map_ahead(reader, shard.frames, n_threads, n_ahead)) as read:
-        matted = _until(station.stop, matte_frames(read, model, plates, plate, recipe))
-        with closing(map_ahead(writer, matted, n_threads, n_ahead)) as rows:
-            return list(rows)
+def _write_one(
+    shards: Sequence[Shard], out: Folder, recipe: Recipe, dataset: Dataset | None, matted: tuple[int, Matted]
+) -> tuple[int, FrameRow]:
+    """Write what is made of one frame, and return its row."""
+    number, frame = matted
+    row = write_masks(shards[number], out, recipe, frame)
+    if dataset is None:
+        return number, row
+    if frame.read.fault is not None:
+        if frame.read.looked_at:
+            dataset.delete(shards[number], frame.read)
+        return number, row
+    written, note = dataset.write(shards[number], frame.read)
+    note = "; ".join(filter(None, (row.note, note))) or None
+    return number, replace(row, note=note, frame_files=json.dumps(written))
 
 
 def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> FrameRow:
     """Encode and write the two masks of a frame, measure its shape, and return its row.
 
-    A frame that could not be matted has no masks: those of an earlier picture of it are deleted.
+    A frame that could not be matted has no masks: those of an earlier picture of it are deleted. Where only its plate
+    is at fault they stay, for nothing is wrong with them.
     """
     started = time.perf_counter()
-    mask_path, lowres_path = mask_paths(shard, matted.read.frame.frame, recipe)
+    frame = matted.read.frame
+    paths = mask_paths(recipe, shard.subject, shard.sequence, shard.camera, frame)
     if matted.read.fault is not None:
-        out.delete([mask_path, lowres_path])
+        if matted.read.looked_at:
+            out.delete(paths)
         return fault_row(shard, matted.read, matted.read.fault)
     mask = encode_mask(matted.mask, recipe.mask_format, recipe.mask_quality)
     lowres = encode_mask(matted.lowres, recipe.mask_format, recipe.mask_quality)
-    out.write_atomic(mask_path, mask)
-    out.write_atomic(lowres_path, lowres)
+    out.write_atomic(paths.full, mask)
+    out.write_atomic(paths.lowres, lowres)
     visible = matted.read.visible
     shape = measure_shape(matted.lowres, None if visible is None else visible.lowres)
     measures: dict[str, Any] = {**matted.measures, **{name: getattr(shape, name) for name in shape.__slots__}}
     return replace(
         _row(shard, matted.read),
         note=_note(shard, matted.read, recipe),
-        mask_path=mask_path,
+        mask_path=paths.full,
         mask_bytes=len(mask),
         mask_sha256=hashlib.sha256(mask).hexdigest(),
-        lowres_path=lowres_path,
+        lowres_path=paths.lowres,
         lowres_bytes=len(lowres),
         lowres_sha256=hashlib.sha256(lowres).hexdigest(),
         encode_s=time.perf_counter() - started,
@@ -132,7 +178,7 @@ def _row(shard: Shard, read: ReadFrame) -> FrameRow:
     )
 
 
-def _until(stop: threading.Event, matted: Iterator[Matted]) -> Iterator[Matted]:
+def _until(stop: threading.Event, matted: Iterator[tuple[int, Matted]]) -> Iterator[tuple[int, Matted]]:
     """Pass frames on until the worker is told to stop; the shard is then dropped, uncommitted."""
     for frame in matted:
         if stop.is_set():
@@ -142,11 +188,8 @@ def _until(stop: threading.Event, matted: Iterator[Matted]) -> Iterator[Matted]:
 
 def _note(shard: Shard, read: ReadFrame, recipe: Recipe) -> str | None:
     over_black = "matted over a black plate" if recipe.uses_plate and shard.plate.path is None else None
-    return "; ".join(filter(None, (read.note, over_black))) or None
-
-
-def _size(plate: Tensor | None) -> tuple[int, int] | None:
-    return None if plate is None else (plate.shape[-1], plate.shape[-2])
+    without = f"no plate: matted by {recipe.model}" if recipe.missing_plate == FALLBACK else None
+    return "; ".join(filter(None, (read.note, over_black, without))) or None
 
 
 def _summary(shard: Shard, rows: Sequence[FrameRow], seconds: float, station: Station) -> ShardSummary:

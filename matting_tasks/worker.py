@@ -10,7 +10,8 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,11 +21,11 @@ from manifests.errors import CleanplateError, InputChanged, WeightsRefused
 from manifests.recipe import Recipe
 from manifests.records import Frame, Shard, ShardFailure, ShardSummary
 from manifests.storage import open_folder
-from matting_tasks.batches import matte_frames
+from matting_tasks.batches import Stream, matte_streams
 from matting_tasks.device import DTYPES, set_up_device
-from matting_tasks.frames import FrameReader
+from matting_tasks.frames import open_reader
 from matting_tasks.plates import Plates
-from matting_tasks.shard import Station, matte_shard
+from matting_tasks.shard import Station, matte_shards
 from models.base import MattingModel
 from models.errors import ModelError
 from models.registry import build
@@ -69,20 +70,28 @@ class Worker:
         self._recipe = recipe
         self._out = open_folder(settings.out_url, settings.storage_options)
         capture = open_folder(settings.capture_url, settings.storage_options)
-        self._plates = Plates(capture, device, DTYPES[precision], recipe.missing_plate)
+        self._plates = Plates(capture, device, DTYPES[precision], recipe.missing_plate, recipe.geometry)
         self._stop = threading.Event()
         self._station = Station(_name(), settings.n_threads, _versions(), self._stop)
         self._n_calls = 0
         self._idle = threading.Condition()
 
-    def matte(self, shard: Shard) -> Outcome:
-        """Matte a shard and say how it went; what goes wrong is returned, not raised."""
+    def matte(self, shards: Sequence[Shard]) -> list[Outcome]:
+        """Matte shards in lockstep and say how each went; what goes wrong is returned, not raised.
+
+        Where one of several fails, those that are not done are matted each alone: a bad stream takes no other down.
+        """
         with self._idle:
             self._n_calls += 1
         try:
-            return matte_shard(shard, self._model, self._plates, self._out, self._recipe, self._station)
-        except Exception as err:  # the pool's boundary: whatever it was, the other shards go on
-            return self._failure(shard, err)
+            outcomes = self._in_lockstep(shards)
+            alone = len(shards) > 1 and any(isinstance(outcome, ShardFailure) for outcome in outcomes)
+            if not alone or self._stop.is_set():
+                return outcomes
+            return [
+                self._in_lockstep([shard])[0] if isinstance(outcome, ShardFailure) else outcome
+                for shard, outcome in zip(shards, outcomes, strict=True)
+            ]
         finally:
             with self._idle:
                 self._n_calls -= 1
@@ -90,11 +99,12 @@ class Worker:
 
     def rehearse(self, shard: Shard, frame: Frame, decode_only: bool) -> None:
         """Decode one frame, or decode and matte it, and write nothing: to find the frame that kills a worker."""
-        reader = FrameReader(replace(shard, crashed=frozenset()), self._plates, None, self._recipe.visible)
-        read = reader(frame)
+        with closing(open_reader(replace(shard, crashed=frozenset()), self._plates, None, self._recipe)) as reader:
+            read = reader(frame)
         if not decode_only and read.fault is None:
             plate = self._plates.of(shard) if self._recipe.uses_plate else None
-            list(matte_frames([read], self._model, self._plates, plate, self._recipe))
+            stream = Stream(iter([read]), None if plate is None else plate.pixels, shard.slot)
+            list(matte_streams([stream], self._model, self._plates, self._recipe))
 
     def stop(self, timeout_s: float = 8.0) -> bool:
         """Drop the shards in hand at the next batch and wait for that; tell whether all are let go."""
@@ -102,6 +112,15 @@ class Worker:
         deadline = time.monotonic() + timeout_s
         with self._idle:
             return self._idle.wait_for(lambda: self._n_calls == 0, max(0.0, deadline - time.monotonic()))
+
+    def _in_lockstep(self, shards: Sequence[Shard]) -> list[Outcome]:
+        done: dict[str, ShardSummary] = {}
+        try:
+            for summary in matte_shards(shards, self._model, self._plates, self._out, self._recipe, self._station):
+                done[summary.shard_id] = summary
+        except Exception as err:  # the pool's boundary: whatever it was, the other shards go on
+            return [done.get(shard.shard_id) or self._failure(shard, err) for shard in shards]
+        return [done[shard.shard_id] for shard in shards]
 
     def _failure(self, shard: Shard, err: Exception) -> ShardFailure:
         kind, message = _explain(err, self._recipe)

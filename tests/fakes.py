@@ -28,7 +28,9 @@ class RedModel:
     uses_plate = False
     temporal = False
 
-    def matte(self, frames: Tensor, plates: Tensor | None, state: object = None) -> Matte:
+    def matte(
+        self, frames: Tensor, plates: Tensor | None, state: object = None, want_foreground: bool = False
+    ) -> Matte:
         error = F.avg_pool2d(frames[0, :, 2:3], 2)[:, 0] if min(frames.shape[-2:]) > 1 else frames[0, :, 2]
         return Matte(frames[:, :, 0], error[None], None)
 
@@ -39,9 +41,32 @@ class DifferenceModel:
     uses_plate = True
     temporal = False
 
-    def matte(self, frames: Tensor, plates: Tensor | None, state: object = None) -> Matte:
+    def matte(
+        self, frames: Tensor, plates: Tensor | None, state: object = None, want_foreground: bool = False
+    ) -> Matte:
         assert plates is not None
         return Matte((frames - plates[:, None]).abs().amax(dim=2), None, None)
+
+
+class FadingModel:
+    """Call the fading mean of the red channel alpha: half of it is the frame's, half the frames' before; zeros first."""
+
+    uses_plate = False
+    temporal = True
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def matte(
+        self, frames: Tensor, plates: Tensor | None, state: object = None, want_foreground: bool = False
+    ) -> Matte:
+        self.shapes.append(tuple(frames.shape))
+        mean = state if isinstance(state, Tensor) else torch.zeros_like(frames[:, 0, 0])
+        alphas = []
+        for number in range(frames.shape[1]):
+            mean = (mean + frames[:, number, 0]) / 2
+            alphas.append(mean)
+        return Matte(torch.stack(alphas, dim=1), None, mean)
 
 
 class RememberingFolder(MemoryFolder):

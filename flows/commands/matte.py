@@ -30,7 +30,7 @@ Run the same command again at any time: it goes on where it was stopped, and doe
 @app.command(epilog=EXAMPLES)
 @with_settings(MatteSettings)
 def matte(
-    capture: Annotated[str, typer.Argument(help="The capture: a folder or s3:// URL in the gha layout.")],
+    capture: Annotated[str, typer.Argument(help="The capture: a folder or s3:// URL, see --layout.")],
     out: Annotated[str, typer.Option("--out", help="The output root; may be the capture itself.")],
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with any of these settings.", rich_help_panel=RUNNING)

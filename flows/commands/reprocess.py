@@ -20,9 +20,12 @@ cleanplate reprocess /data/mattes --subject 031
 cleanplate reprocess /data/mattes --subject 031 --cameras 222200037 --frames 100:200 --refine-mode full
 """
 
+NOT_HERE = ("subjects", "layout", "plate", "geometry", "fingerprint", "write_frames", "replace", "retry_failed")
+"""Settings of the main job that an output root has made up its mind about."""
+
 
 @app.command(epilog=EXAMPLES)
-@with_settings(MatteSettings, without=("subjects", "replace", "retry_failed"))
+@with_settings(MatteSettings, without=NOT_HERE)
 def reprocess(
     out: Annotated[str, typer.Argument(help="The output root.")],
     subject: Annotated[

@@ -10,56 +10,16 @@ from shards import recipe_for
 
 from flows.resolve import (
     Machine,
-    override_recipe,
     resolve_machine,
-    resolve_recipe,
     resolve_weights,
     resolve_workforce,
 )
 from flows.settings import MatteSettings
-from manifests.errors import DeviceFault, UsageError, WeightsRefused
+from manifests.errors import DeviceFault, WeightsRefused
 from matting_tasks.cluster import Cluster
 
 CPU = Machine("auto", "cpu", 0, 8)
 GPUS = Machine("auto", "cuda:NVIDIA Test", 4, 32)
-
-
-def test_only_parameters_that_the_mode_reads_are_in_the_recipe() -> None:
-    asked = MatteSettings(refine_mode="thresholding", refine_threshold=0.01)
-    recipe = resolve_recipe(asked, None, CPU, "abc")
-    assert dict(recipe.parameters) == {
-        "backbone_scale": 0.25,
-        "refine_kernel_size": 3,
-        "refine_mode": "thresholding",
-        "refine_threshold": 0.01,
-    }
-    assert resolve_recipe(MatteSettings(model="plate-difference"), None, CPU, None).parameters == ()
-
-
-def test_a_parameter_that_the_model_does_not_have_is_refused_unless_it_is_the_default() -> None:
-    with pytest.raises(UsageError, match="refine_threshold"):
-        resolve_recipe(MatteSettings(model="plate-difference", refine_threshold=0.2), None, CPU, None)
-    form = MatteSettings(model="plate-difference", refine_threshold=0.7, backbone_scale=0.25)
-    assert resolve_recipe(form, None, CPU, None).parameters == ()
-
-
-def test_auto_is_taken_from_the_root() -> None:
-    pinned = recipe_for("plate-difference")
-    pinned = replace(pinned, numerics=replace(pinned.numerics, batch=7, precision="bf16", intra_op_threads=3))
-    recipe = resolve_recipe(MatteSettings(model="plate-difference"), pinned, CPU, None)
-    assert recipe == pinned
-    said = resolve_recipe(MatteSettings(model="plate-difference", batch_size=2), pinned, CPU, None)
-    assert (said.numerics.batch, said.numerics.precision) == (2, "bf16")
-
-
-def test_the_recipe_does_not_depend_on_workers_or_executor() -> None:
-    recipes = {
-        resolve_recipe(MatteSettings(model="plate-difference", executor=executor, workers=n), None, machine, None)
-        for executor in ("ray", "local")
-        for n in (1, 4)
-        for machine in (CPU, replace(CPU, n_cores=2))
-    }
-    assert len(recipes) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,19 +63,6 @@ def test_a_trusted_hash_spares_the_check_of_the_keys(tmp_path: Path) -> None:
     with pytest.raises(WeightsRefused):
         resolve_weights("mattingrefine-resnet101", str(path), None, print)
     assert resolve_weights("mattingrefine-resnet101", str(path), file_sha256(path), print) is not None
-
-
-def test_overriding_keeps_what_was_not_said() -> None:
-    base = recipe_for(
-        "mattingrefine-resnet101",
-        parameters=(("backbone_scale", 0.5), ("refine_kernel_size", 3), ("refine_mode", "full")),
-        weights_sha256="abc",
-        missing_plate="zeros",
-    )
-    settings = MatteSettings(model="mattingrefine-resnet101", precision="bf16", backbone_scale=0.25)
-    made = override_recipe(base, settings, resolve_recipe(settings, base, CPU, "def"))
-    assert dict(made.parameters) == {"backbone_scale": 0.25, "refine_kernel_size": 3, "refine_mode": "full"}
-    assert (made.weights_sha256, made.missing_plate, made.numerics.precision) == ("abc", "zeros", "bf16")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -58,13 +58,13 @@ def actor_with(tmp_path: Path, error: Exception | None = None, *, refuse: bool =
 def test_an_actor_mattes_once_it_is_prepared(tmp_path: Path) -> None:
     actor, (shard,) = actor_with(tmp_path)
     with pytest.raises(RayTaskError, match="prepare"):
-        ray.get(actor.matte.remote(shard))
+        ray.get(actor.matte.remote([shard]))
     assert ray.get(actor.prepare.remote()) is None
-    outcome = ray.get(actor.matte.remote(shard))
+    (outcome,) = ray.get(actor.matte.remote([shard]))
     assert isinstance(outcome, ShardSummary) and outcome.by_status == {"ok": 3}
     assert ray.get(actor.rehearse.remote(shard, shard.frames[0], False)) is None
     assert ray.get(actor.stop.remote()) is True
-    stopped = ray.get(actor.matte.remote(shard))
+    (stopped,) = ray.get(actor.matte.remote([shard]))
     assert isinstance(stopped, ShardFailure) and stopped.kind == "stopped"
 
 
@@ -78,11 +78,11 @@ def test_a_gpu_that_failed_ends_the_process(tmp_path: Path) -> None:
     actor, (shard,) = actor_with(tmp_path, RuntimeError("CUDA error: an illegal memory access was encountered"))
     ray.get(actor.prepare.remote())
     with pytest.raises(RayActorError):
-        ray.get(actor.matte.remote(shard))
+        ray.get(actor.matte.remote([shard]))
 
 
 def test_another_error_of_the_model_is_an_answer(tmp_path: Path) -> None:
     actor, (shard,) = actor_with(tmp_path, ValueError("odd"))
     ray.get(actor.prepare.remote())
-    outcome = ray.get(actor.matte.remote(shard))
+    (outcome,) = ray.get(actor.matte.remote([shard]))
     assert isinstance(outcome, ShardFailure) and outcome.kind == "fault" and "odd" in outcome.message

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from fakes import DifferenceModel, RedModel, draw_picture, make_recipe, on_cpu, to_png
+from fakes import DifferenceModel, FadingModel, RedModel, draw_picture, make_recipe, on_cpu, to_png
 from torch import Tensor
 
 from manifests.errors import InputFault
+from manifests.recipe import Numerics, Recipe
 from manifests.records import Frame
 from manifests.storage_memory import MemoryFolder
-from matting_tasks.batches import Matted, matte_frames
+from matting_tasks.batches import Matted, Stream, matte_streams
 from matting_tasks.frames import ReadFrame
 from matting_tasks.plates import Plates
 from models.base import Matte, MattingModel
@@ -35,6 +37,12 @@ def read_of(number: int, pixels: np.ndarray | None) -> ReadFrame:
 
 def plates_of() -> Plates:
     return Plates(MemoryFolder(), torch.device("cpu"), torch.float32, "error")
+
+
+def matte_frames(
+    read: Iterable[ReadFrame], model: MattingModel, plates: Plates, plate: Tensor | None, recipe: Recipe
+) -> Iterator[Matted]:
+    return (matted for _, matted in matte_streams([Stream(iter(read), plate)], model, plates, recipe))
 
 
 def matte(
@@ -187,3 +195,123 @@ def test_only_one_batch_is_pulled_ahead_of_the_consumer() -> None:
         most = max(most, len(pulled) - taken)
     assert len(pulled) == 50
     assert most <= 4 + 1
+
+
+def faded(pictures: Sequence[np.ndarray], warmup: int = 0) -> list[np.ndarray]:
+    """Return what FadingModel should make of pictures (H, W, 3) uint8, in the way of the paper: by hand."""
+    mean = np.zeros(pictures[0].shape[:2])
+    for _ in range(warmup):
+        mean = (mean + pictures[0][:, :, 0] / 255) / 2
+    alphas = []
+    for pixels in pictures:
+        mean = (mean + pixels[:, :, 0] / 255) / 2
+        alphas.append(mean)
+    return alphas
+
+
+def temporal_recipe(batch: int = 1, chunk: int = 3, warmup: int = 0) -> Recipe:
+    numerics = Numerics("cpu", "fp32", batch, 1, chunk)
+    return make_recipe(temporal=True, numerics=numerics, warmup=warmup, lowres_px=8)
+
+
+def matte_in_lockstep(
+    streams: Sequence[Sequence[np.ndarray | None]],
+    recipe: Recipe,
+    model: FadingModel | None = None,
+    slots: Sequence[int] | None = None,
+    passing: frozenset[int] = frozenset(),
+) -> list[list[Matted]]:
+    """Return what is made of each stream, in its order."""
+    slots = range(len(streams)) if slots is None else slots
+    made = [
+        Stream(iter([read_of(number, pixels) for number, pixels in enumerate(pictures)]), None, slot, passing)
+        for pictures, slot in zip(streams, slots, strict=True)
+    ]
+    found: list[list[Matted]] = [[] for _ in streams]
+    for number, matted in matte_streams(made, model or FadingModel(), plates_of(), recipe):
+        found[number].append(matted)
+    return found
+
+
+def check_faded(matted: Sequence[Matted], alphas: Sequence[np.ndarray]) -> None:
+    assert len(matted) == len(alphas)
+    for one, alpha in zip(matted, alphas, strict=True):
+        assert np.abs(one.mask / 255 - alpha).max() < 0.6 / 255
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("warmup", [0, 1, 10])
+def test_a_state_goes_from_frame_to_frame_and_over_chunks(chunk: int, warmup: int) -> None:
+    pictures = [draw_picture(seed) for seed in range(7)]
+    (matted,) = matte_in_lockstep([pictures], temporal_recipe(chunk=chunk, warmup=warmup))
+    assert [one.read.frame.frame for one in matted] == list(range(7))
+    check_faded(matted, faded(pictures, warmup))
+
+
+@pytest.mark.parametrize("warmup", [0, 4])
+def test_each_stream_of_a_batch_has_a_state_of_its_own(warmup: int) -> None:
+    streams = [[draw_picture(10 * camera + number) for number in range(5 + camera)] for camera in range(3)]
+    found = matte_in_lockstep(streams, temporal_recipe(batch=4, warmup=warmup))
+    for matted, pictures in zip(found, streams, strict=True):
+        check_faded(matted, faded(pictures, warmup))
+
+
+def test_a_batch_is_always_full_whatever_streams_are_there() -> None:
+    model = FadingModel()
+    matte_in_lockstep([[draw_picture(0)] * 4, [draw_picture(1)] * 2], temporal_recipe(batch=3, chunk=3), model, (2, 0))
+    assert model.shapes == [(3, 3, 3, 24, 32)] * 2
+
+
+def test_a_stream_alone_has_the_bytes_that_it_has_in_company() -> None:
+    streams = [[draw_picture(10 * camera + number) for number in range(5)] for camera in range(3)]
+    recipe = temporal_recipe(batch=3, chunk=2, warmup=2)
+    together = matte_in_lockstep(streams, recipe)
+    for slot, pictures in enumerate(streams):
+        (alone,) = matte_in_lockstep([pictures], recipe, slots=[slot])
+        for one, other in zip(alone, together[slot], strict=True):
+            assert np.array_equal(one.mask, other.mask)
+            assert np.array_equal(one.lowres, other.lowres)
+
+
+def test_a_state_passes_over_a_frame_that_cannot_be_read() -> None:
+    pictures: list[np.ndarray | None] = [draw_picture(seed) for seed in range(6)]
+    for bad in (0, 2, 3, 5):
+        pictures[bad] = None
+    (matted,) = matte_in_lockstep([pictures], temporal_recipe(chunk=2, warmup=3))
+    assert [one.read.frame.frame for one in matted] == list(range(6))
+    assert {one.read.frame.frame for one in matted if one.mask.size == 0} == {0, 2, 3, 5}
+    good = [pixels for pixels in pictures if pixels is not None]
+    check_faded([one for one in matted if one.mask.size], faded(good, 3))
+
+
+def test_frames_that_only_carry_the_state_on_come_out_of_it_without_a_mask_or_a_row() -> None:
+    pictures: list[np.ndarray | None] = [draw_picture(seed) for seed in range(6)]
+    pictures[1] = None
+    (matted,) = matte_in_lockstep([pictures], temporal_recipe(chunk=4), passing=frozenset({0, 1, 2, 4}))
+    assert [one.read.frame.frame for one in matted] == [3, 5]
+    alphas = faded([pixels for pixels in pictures if pixels is not None])
+    check_faded(matted, [alphas[2], alphas[4]])
+
+
+def test_a_frame_of_another_size_than_its_stream_is_a_fault_and_the_state_passes_over_it() -> None:
+    pictures = [draw_picture(0), draw_picture(1, 10, 14), draw_picture(2)]
+    (matted,) = matte_in_lockstep([pictures], temporal_recipe())
+    fault = matted[1].read.fault
+    assert fault is not None and fault.status == "undecodable"
+    assert "14x10" in fault.message and "32x24" in fault.message
+    check_faded([matted[0], matted[2]], faded([pictures[0], pictures[2]]))
+
+
+def test_cameras_of_several_sizes_are_matted_in_lockstep() -> None:
+    streams = [[draw_picture(n) for n in range(4)], [draw_picture(n, 10, 14) for n in range(5)]]
+    for matted, pictures in zip(matte_in_lockstep(streams, temporal_recipe(batch=2)), streams, strict=True):
+        check_faded(matted, faded(pictures))
+
+
+def test_16_bit_masks_keep_what_8_bits_lose() -> None:
+    pictures = [draw_picture(seed) for seed in range(3)]
+    recipe = replace(temporal_recipe(), mask_format="png16")
+    (matted,) = matte_in_lockstep([pictures], recipe)
+    for one, alpha in zip(matted, faded(pictures), strict=True):
+        assert one.mask.dtype == np.uint16 and one.lowres.dtype == np.uint8
+        assert np.abs(one.mask / 65535 - alpha).max() < 0.6 / 65535

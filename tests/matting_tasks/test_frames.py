@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import RememberingFolder, draw_picture, put_shard, to_jpeg, to_png
+from fakes import RememberingFolder, draw_picture, make_recipe, put_shard, to_jpeg, to_png
 from PIL import Image
 
 from manifests.errors import InputChanged
 from manifests.records import FileStat, Shard
 from manifests.storage_memory import MemoryFolder
-from matting_tasks.frames import FrameReader, ReadFrame
+from matting_tasks.frames import FrameReader, ReadFrame, open_reader
 from matting_tasks.plates import Plates
 
 SIZE = (32, 24)
@@ -22,7 +22,8 @@ SIZE = (32, 24)
 def reader_of(
     capture: MemoryFolder, shard: Shard, plate_size: tuple[int, int] | None = SIZE, use_visible: bool = True
 ) -> FrameReader:
-    return FrameReader(shard, Plates(capture, torch.device("cpu"), torch.float32, "error"), plate_size, use_visible)
+    plates = Plates(capture, torch.device("cpu"), torch.float32, "error")
+    return open_reader(shard, plates, plate_size, make_recipe(visible=use_visible))
 
 
 def read_first(

@@ -38,7 +38,7 @@ def pool_of(root: Path, model: MattingModel) -> InProcessPool:
 
 def test_outcomes_come_in_order_and_a_failure_does_not_stop_the_rest(tmp_path: Path) -> None:
     shards = put_shards(tmp_path, 5, changed=2)
-    outcomes = list(pool_of(tmp_path, RedModel()).matte(shards))
+    outcomes = list(pool_of(tmp_path, RedModel()).matte([one] for one in shards))
     assert [outcome.shard_id for outcome in outcomes] == [shard.shard_id for shard in shards]
     assert [type(outcome) for outcome in outcomes] == [
         ShardSummary,
@@ -61,7 +61,7 @@ def test_shards_are_taken_only_as_there_are_hands(tmp_path: Path) -> None:
             yield shard
 
     pool = pool_of(tmp_path, RedModel())
-    for n_done, _ in enumerate(pool.matte(shards()), 1):
+    for n_done, _ in enumerate(pool.matte([one] for one in shards()), 1):
         assert len(taken) - n_done <= 2
     assert len(taken) == 6
 
@@ -78,7 +78,7 @@ def test_a_closed_pool_lets_go_of_what_is_in_its_hands(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, Waiting())
     outcomes: list[object] = []
     shards = put_shards(tmp_path, 3)
-    thread = threading.Thread(target=lambda: outcomes.extend(pool.matte(shards)), daemon=True)
+    thread = threading.Thread(target=lambda: outcomes.extend(pool.matte([one] for one in shards)), daemon=True)
     thread.start()
     assert started.wait(20)
     closing = threading.Thread(target=pool.close, daemon=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manifests.errors import StoreFault
 from manifests.storage_memory import MemoryFolder
-from matting_tasks.masks import encode_mask, finish_alpha, mask_paths, to_lowres, to_mask
+from matting_tasks.masks import encode_mask, finish_alpha, to_lowres, to_mask
 
 
 def soft_alpha(height: int, width: int, seed: int = 1) -> Tensor:
@@ -143,10 +143,3 @@ def test_a_mask_that_jpg_cannot_hold_is_a_fault_that_names_its_size() -> None:
         encode_mask(np.zeros((2, 70000), np.uint8), "jpg", 95)
 
 
-def test_masks_lie_beside_their_frames_in_the_gha_layout() -> None:
-    shard = put_shard(MemoryFolder(), [b"x"])
-    assert mask_paths(shard, 7, make_recipe()) == (
-        "031/images/0007/mask_222200037.jpg",
-        "031/images/0007/mask_lowres_222200037.jpg",
-    )
-    assert mask_paths(shard, 12345, make_recipe())[0] == "031/images/12345/mask_222200037.jpg"

@@ -38,8 +38,9 @@ def test_a_plate_is_rgb_in_0_to_1_in_the_type_of_the_model(dtype: torch.dtype) -
     shard = put_shard(capture, [], to_png(pixels))
     plate = plates_of(capture, dtype=dtype).of(shard)
     assert plate is not None
-    assert plate.dtype == dtype
-    assert torch.equal(plate, on_cpu(pixels)[None].to(dtype))
+    assert plate.pixels.dtype == dtype
+    assert plate.size == (32, 24)
+    assert torch.equal(plate.pixels, on_cpu(pixels)[None].to(dtype))
 
 
 def test_a_plate_is_read_once_for_many_shards_and_threads() -> None:
@@ -55,7 +56,7 @@ def test_a_plate_is_read_once_for_many_shards_and_threads() -> None:
     assert sorted(capture.has_read) == [f"031/background/image_{camera}.jpg" for camera in "abc"]
     for shard, plate in zip(shards * 3, found, strict=True):
         assert plate is not None
-        assert torch.equal(plate[0], on_cpu(draw_picture("abc".index(shard.camera))))
+        assert torch.equal(plate.pixels[0], on_cpu(draw_picture("abc".index(shard.camera))))
 
 
 def test_plates_of_equal_cameras_of_two_subjects_are_told_apart() -> None:
@@ -65,7 +66,7 @@ def test_plates_of_equal_cameras_of_two_subjects_are_told_apart() -> None:
     plate = replace(first.plate, subject="032", path="032/background/other.png", fingerprint=f"{len(other)}-0")
     second = replace(first, subject="032", plate=plate)
     plates = plates_of(capture)
-    assert [plates.of(shard).mean().item() for shard in (first, second)] == pytest.approx([0.2, 0.4])  # type: ignore[union-attr]
+    assert [plates.of(shard).pixels.mean().item() for shard in (first, second)] == pytest.approx([0.2, 0.4])  # type: ignore[union-attr]
 
 
 def test_plates_of_equal_fingerprints_are_told_apart_by_their_camera() -> None:
@@ -74,7 +75,7 @@ def test_plates_of_equal_fingerprints_are_told_apart_by_their_camera() -> None:
     shards = [put_shard(capture, [], data, camera=camera) for data, camera in ((dark, "a"), (bright, "b"))]
     assert shards[0].plate.fingerprint == shards[1].plate.fingerprint
     plates = plates_of(capture)
-    assert [plates.of(shard).mean().item() for shard in shards] == pytest.approx([0.2, 0.4])  # type: ignore[union-attr]
+    assert [plates.of(shard).pixels.mean().item() for shard in shards] == pytest.approx([0.2, 0.4])  # type: ignore[union-attr]
 
 
 def test_few_plates_are_held_when_there_are_many_cameras() -> None:
@@ -83,7 +84,8 @@ def test_few_plates_are_held_when_there_are_many_cameras() -> None:
     held = []
     for number in range(20):
         plate = plates.of(put_shard(capture, [], to_png(draw_picture(number)), camera=str(number)))
-        held.append(weakref.ref(plate))  # type: ignore[arg-type]
+        assert plate is not None
+        held.append(weakref.ref(plate.pixels))
         del plate
     gc.collect()
     assert sum(reference() is not None for reference in held) <= 8
@@ -138,7 +140,7 @@ def test_a_plate_is_read_again_when_its_store_failed_before() -> None:
     with pytest.raises(TimeoutError):
         plates.of(shard)
     capture.broken = False
-    assert torch.equal(plates.of(shard), on_cpu(draw_picture(4))[None])  # type: ignore[arg-type]
+    assert torch.equal(plates.of(shard).pixels, on_cpu(draw_picture(4))[None])  # type: ignore[arg-type]
 
 
 def test_visible_is_what_is_at_least_half_bright() -> None:

@@ -78,7 +78,7 @@ def folders(tmp_path: Path) -> SimpleNamespace:
 def run(folders: SimpleNamespace, build: object, n_workers: int = 2) -> list[ShardSummary | ShardFailure]:
     pool = RayPool(worker_settings(folders.capture, folders.out, folders.recipe, build), n_workers, 1, 0)
     try:
-        return list(pool.matte(shards_of(LocalFolder(folders.capture), folders.recipe, grid=3)))
+        return list(pool.matte([one] for one in shards_of(LocalFolder(folders.capture), folders.recipe, grid=3)))
     finally:
         pool.close()
 
@@ -92,7 +92,7 @@ def test_pool_writes_the_same_bytes_as_the_in_process_executor(folders: SimpleNa
     assert [type(outcome) for outcome in outcomes] == [ShardSummary] * 4
     alone = SimpleNamespace(capture=folders.capture, out=tmp_path / "alone", recipe=folders.recipe)
     pool = InProcessPool(worker_settings(alone.capture, alone.out, alone.recipe, build_with(set(), "")))
-    list(pool.matte(shards_of(LocalFolder(alone.capture), alone.recipe, grid=3)))
+    list(pool.matte([one] for one in shards_of(LocalFolder(alone.capture), alone.recipe, grid=3)))
     masks = masks_below(folders.out)
     assert len(masks) == 24
     assert masks == masks_below(alone.out)
@@ -122,7 +122,7 @@ def test_pool_finishes_when_workers_are_killed_from_outside(folders: SimpleNames
     shards = shards_of(LocalFolder(folders.capture), folders.recipe, grid=1)
     pool = RayPool(worker_settings(folders.capture, folders.out, folders.recipe, build_with(set(), "")), 2, 1, 0)
     outcomes = []
-    for outcome in pool.matte(shards):
+    for outcome in pool.matte([one] for one in shards):
         outcomes.append(outcome)
         if len(outcomes) in (2, 6):
             for process in psutil.process_iter(["cmdline"]):
@@ -161,7 +161,7 @@ def test_pool_serves_two_callers_at_once(tmp_path: Path) -> None:
 
     def work_on(subject: str) -> None:
         shards = shards_of(LocalFolder(capture), recipe, subject, grid=1)
-        done[subject] = {outcome.subject for outcome in pool.matte(shards)}
+        done[subject] = {outcome.subject for outcome in pool.matte([one] for one in shards)}
 
     threads = [threading.Thread(target=work_on, args=(subject,)) for subject in ("031", "032")]
     [thread.start() for thread in threads]
@@ -183,7 +183,7 @@ def test_close_drops_what_is_in_hand_within_seconds(folders: SimpleNamespace) ->
     threading.Timer(4.0, pool.close).start()
     started = time.monotonic()
     with pytest.raises(InterruptedError):
-        list(pool.matte(shards * 30))
+        list(pool.matte([one] for one in shards * 30))
     pool.close()
     assert time.monotonic() - started < 15
     leftovers = [path for path in folders.out.rglob(".cleanplate-*")]

@@ -84,7 +84,7 @@ def settings_for(
 
 
 def outcome_of(root: Path, model: MattingModel, recipe: Recipe | None = None, out: Path | None = None) -> ShardFailure:
-    outcome = Worker(settings_for(root, model, recipe, out)).matte(put_on_disk(root))
+    outcome = Worker(settings_for(root, model, recipe, out)).matte([put_on_disk(root)])[0]
     assert isinstance(outcome, ShardFailure)
     return outcome
 
@@ -95,7 +95,7 @@ def receipts_below(root: Path) -> list[Path]:
 
 def test_a_shard_is_matted_and_committed(tmp_path: Path) -> None:
     shard = put_on_disk(tmp_path)
-    outcome = Worker(settings_for(tmp_path, RedModel())).matte(shard)
+    outcome = Worker(settings_for(tmp_path, RedModel())).matte([shard])[0]
     assert isinstance(outcome, ShardSummary)
     assert outcome.by_status == {"ok": 5}
     assert len(list((tmp_path / "out").rglob("mask_*.jpg"))) == 10
@@ -156,7 +156,7 @@ def test_an_input_that_changed_is_sorted_and_says_to_run_again(tmp_path: Path) -
     worker = Worker(settings_for(tmp_path, RedModel()))
     with open(tmp_path / "capture" / shard.frames[2].path, "ab") as file:
         file.write(b"more")
-    failure = worker.matte(shard)
+    failure = worker.matte([shard])[0]
     assert isinstance(failure, ShardFailure)
     assert failure.kind == "changed"
     assert_matches(f"{shard.frames[2].path} changed .* Run the same command again", failure.message)
@@ -182,8 +182,8 @@ def test_other_shards_go_on_after_one_failed(tmp_path: Path) -> None:
 
     shard = put_on_disk(tmp_path)
     worker = Worker(settings_for(tmp_path, FailsOnce()))
-    assert isinstance(worker.matte(shard), ShardFailure)
-    assert isinstance(worker.matte(shard), ShardSummary)
+    assert isinstance(worker.matte([shard])[0], ShardFailure)
+    assert isinstance(worker.matte([shard])[0], ShardSummary)
 
 
 def test_an_exit_of_the_model_is_not_swallowed(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_an_exit_of_the_model_is_not_swallowed(tmp_path: Path) -> None:
             raise SystemExit(3)
 
     with pytest.raises(SystemExit):
-        Worker(settings_for(tmp_path, Leaves())).matte(put_on_disk(tmp_path))
+        Worker(settings_for(tmp_path, Leaves())).matte([put_on_disk(tmp_path)])[0]
 
 
 def test_settings_travel_and_keep_the_options_of_the_stores_to_themselves() -> None:
@@ -206,7 +206,7 @@ def test_settings_travel_and_keep_the_options_of_the_stores_to_themselves() -> N
 
 def test_a_failure_and_a_summary_travel(tmp_path: Path) -> None:
     failure = outcome_of(tmp_path, Failing(ValueError("x")))
-    summary = Worker(settings_for(tmp_path, RedModel())).matte(put_on_disk(tmp_path))
+    summary = Worker(settings_for(tmp_path, RedModel())).matte([put_on_disk(tmp_path)])[0]
     for outcome in (failure, summary):
         packed = pickle.dumps(outcome)
         assert pickle.loads(packed) == outcome
@@ -236,7 +236,7 @@ def test_a_stop_lets_go_of_the_shard_in_hand(tmp_path: Path) -> None:
     worker = Worker(settings_for(tmp_path, model))
     outcomes: list[object] = []
     shard = put_on_disk(tmp_path, 40)
-    thread = threading.Thread(target=lambda: outcomes.append(worker.matte(shard)), daemon=True)
+    thread = threading.Thread(target=lambda: outcomes.append(worker.matte([shard])[0]), daemon=True)
     thread.start()
     assert model.started.wait(20)
     assert not worker.stop(0.05)  # the batch in hand is not let go of
@@ -252,7 +252,7 @@ def test_a_stop_lets_go_of_the_shard_in_hand(tmp_path: Path) -> None:
 def test_a_stop_of_an_idle_worker_is_done_at_once_and_for_good(tmp_path: Path) -> None:
     worker = Worker(settings_for(tmp_path, RedModel()))
     assert worker.stop(0)
-    failure = worker.matte(put_on_disk(tmp_path))
+    failure = worker.matte([put_on_disk(tmp_path)])[0]
     assert isinstance(failure, ShardFailure)
     assert failure.kind == "stopped"
 
@@ -270,7 +270,7 @@ def test_two_shards_at_once_are_both_matted(tmp_path: Path) -> None:
     masks: list[dict[str, bytes]] = []
     for name, at_once in (("one after the other", False), ("at once", True)):
         worker = Worker(settings_for(tmp_path, DifferenceModel(), out=tmp_path / name))
-        threads = [threading.Thread(target=worker.matte, args=(shard,)) for shard in shards]
+        threads = [threading.Thread(target=worker.matte, args=([shard],)) for shard in shards]
         for thread in threads:
             thread.start()
             if not at_once:
@@ -316,7 +316,7 @@ def test_the_masks_of_a_network_are_its_alpha_rounded(tmp_path: Path) -> None:
     write_folder(memory, tmp_path / "capture")
     recipe = make_recipe(name, uses_plate=True, batch=2)
     settings = WorkerSettings(recipe, str(weights), str(tmp_path / "capture"), str(tmp_path / "out"), "cpu")
-    outcome = Worker(settings).matte(shard)
+    outcome = Worker(settings).matte([shard])[0]
     assert isinstance(outcome, ShardSummary), outcome
     assert outcome.by_status == {"ok": 3}
 
