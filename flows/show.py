@@ -77,7 +77,7 @@ def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
         if name != "sequence" or any(camera.sequence for camera in rows):
             table.add_column(name, no_wrap=True)
     for name in ("frames", "ok", "pending", "not ok"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for row in rows[: 2 * MOST_ROWS]:
         names = [row.subject, *([row.sequence] if len(table.columns) == 7 else []), row.camera]
         failed = Text(", ".join(f"{count} {status}" for status, count in row.failed.items()), style="red")

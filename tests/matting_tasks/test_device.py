@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+
 import cv2
 import pytest
 import torch
@@ -87,3 +91,34 @@ def test_the_threads_of_the_process_are_those_of_the_recipe() -> None:
 def test_every_precision_of_the_models_has_a_type() -> None:
     assert DTYPES[make_recipe().numerics.precision] == torch.float32
     assert (DTYPES["fp16"], DTYPES["bf16"]) == (torch.float16, torch.bfloat16)
+
+
+FAULTS = """
+import resource, sys, threading
+import torch
+from matting_tasks.device import keep_memory
+
+def take_and_free():
+    for _ in range(10):
+        torch.full((64 << 18,), 1.0)  # 64 MiB
+
+if sys.argv[1] == "keep":
+    keep_memory()
+thread = threading.Thread(target=take_and_free)
+thread.start()
+thread.join()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+thread = threading.Thread(target=take_and_free)
+thread.start()
+thread.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tells glibc what to keep")
+def test_memory_that_was_used_once_is_not_asked_for_again() -> None:
+    kept, not_kept = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], check=True, capture_output=True, text=True).stdout)
+        for how in ("keep", "leave")
+    )
+    assert kept < not_kept / 10
