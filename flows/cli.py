@@ -20,6 +20,7 @@ COMMANDS = {
     "reprocess": "Matte some frames again, with other settings if you like.",
     "enumerate": "List a capture into the manifest of an output root.",
     "manifest": "Print the manifest: frames, holes and missing plates by camera.",
+    "video": "Matte one video or folder of pictures: alpha, foreground and composite.",
     "weights": "List, fetch and verify the weights of the models.",
     "synth": "Make a synthetic multi-view capture with known alpha, to try things on.",
     "demo": "Make a small capture, matte it, and show the result.",
