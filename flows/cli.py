@@ -108,6 +108,21 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def run() -> NoReturn:
+    """Run the command line as a program, and leave at once when it was stopped.
+
+    A thread may still be inside a library then, and the end of the interpreter would abort it with a message of C++.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if end.code in (130, 143):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, treated like Ctrl-C but with its own exit code."""
 
@@ -115,7 +130,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def _interrupted() -> int:
-    _complain("Stopped. What is finished is kept; run the same command again to go on.")
+    _complain("Stopped. Run the same command again to go on: what a run has finished is kept.")
     return 143 if _Terminated.seen else 130
 
 
@@ -137,4 +152,4 @@ def _complain(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -146,8 +146,10 @@ def _explain(err: Exception, recipe: Recipe) -> tuple[str, str]:
         return "stopped", "stopped before it was done"
     if _is_memory_shortage(err):
         batch = recipe.numerics.batch
+        chunk = recipe.numerics.chunk
         fewer = f"--batch-size {batch // 2}" if batch > 1 else "fewer --workers or --io-threads"
-        return "memory", f"too little memory for batches of {batch} frames: try {fewer} ({_first_line(err)})"
+        fewer = f"--chunk {chunk // 2}" if chunk > 1 else fewer
+        return "memory", f"too little memory for batches of {batch * chunk} frames: try {fewer} ({_first_line(err)})"
     if is_device_failure(err):
         return "device", f"the GPU failed, and its worker is replaced: {err}"
     if isinstance(err, OSError):

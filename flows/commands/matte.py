@@ -19,6 +19,10 @@ cleanplate matte /data/capture --out /data/mattes
 
 cleanplate matte /data/capture --out /data/capture --subjects 031,036 --workers 8
 
+cleanplate matte /raw/nersemble --out /data/gha --geometry gha --write-frames --missing-plate rvm-mobilenetv3
+
+cleanplate matte /data/rig --out /data/mattes --layout "{subject}/{camera}.mp4" --model rvm-mobilenetv3
+
 cleanplate matte s3://lab/capture --out s3://lab/mattes --ray-address auto
 
 cleanplate matte /data/capture --out /tmp/try --model plate-difference --executor local --dry-run
@@ -43,7 +47,8 @@ def matte(
 ) -> None:
     """Matte a capture: list it, plan, matte what is pending, and say how every selected frame is.
 
-    Masks lie at OUT/SUBJECT/images/FRAME/mask_CAMERA.jpg, the books of the run under OUT/_cleanplate.
+    Masks of a gha capture lie at OUT/SUBJECT/images/FRAME/mask_CAMERA.jpg, others beside the names of their frames (see
+    --output-layout); the books of the run are under OUT/_cleanplate.
     """
     settings = load_settings(MatteSettings, config, given)
     from flows.running import run_matte
