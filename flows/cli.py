@@ -130,7 +130,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def _interrupted() -> int:
-    _complain("Stopped. Run the same command again to go on: what a run has finished is kept.")
+    _complain("Stopped; run the same command again to go on. What a run has finished is kept.")
     return 143 if _Terminated.seen else 130
 
 
