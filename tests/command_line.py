@@ -7,6 +7,7 @@ import io
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.cli import main
 
@@ -40,3 +41,11 @@ def cleanplate(*words: object) -> Ended:
 def matte(capture: object, out: object, *words: object) -> Ended:
     """Run the main job in this process with the model that needs no weights."""
     return cleanplate("matte", capture, "--out", out, "--model", "plate-difference", "--executor", "local", *words)
+
+
+def matte_by_rvm(capture: object, out: object, weights: Path, *words: object) -> Ended:
+    """Run the main job in this process with RobustVideoMatting and a short warm-up, unless the words say otherwise."""
+    known = ["--model", "rvm-mobilenetv3", "--weights", weights, "--executor", "local"]
+    if "--warmup" not in words:
+        known += ["--warmup", 2]
+    return cleanplate("matte", capture, "--out", out, *known, *words)

@@ -49,7 +49,7 @@ class DifferenceModel:
 
 
 class FadingModel:
-    """Call the fading mean of the red channel alpha: half of it is the frame's, half the frames' before; zeros first."""
+    """Call the fading mean of the red channel alpha: half is the frame's, half the frames' before; zeros first."""
 
     uses_plate = False
     temporal = True

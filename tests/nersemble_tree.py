@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 import cv2
 import numpy as np
-from videos import cut, stamps, write_video
+from videos import cut, stamp, write_video
 
 from manifests.layouts.rig import RIG_CAMERAS
 
@@ -35,9 +35,17 @@ class Stream:
         return all(wanted in ("", found) for wanted, found in zip(mine, (subject, sequence, camera), strict=True))
 
 
+FRAMES_APART = 64
+"""The stamps of two streams are so far apart in a tree that is `distinct`: 64 streams of 64 frames, no stamp twice."""
+
+
 @dataclass(frozen=True)
 class RawTree:
-    """What a tree holds: `short` videos lack their last `cut_frames` frames, every other video is hevc if `mixed`."""
+    """What a tree holds: `short` videos lack their last `cut_frames` frames, every other video is hevc if `mixed`.
+
+    Frames are stamped with their number in the video; of a tree that is `distinct` also with their stream, see
+    `first_stamp`.
+    """
 
     subjects: Sequence[str] = ("031", "036")
     sequences: Sequence[str] = SEQUENCES
@@ -46,6 +54,7 @@ class RawTree:
     cut_frames: int = 5
     size: tuple[int, int] = SIZE
     mixed: bool = False
+    distinct: bool = False
     no_plate: Stream | None = None
     short: Stream | None = None
     absent: Stream | None = None
@@ -56,6 +65,13 @@ class RawTree:
     def cameras(self) -> tuple[str, ...]:
         """Return the serials."""
         return RIG_CAMERAS[: self.n_cameras]
+
+    def first_stamp(self, subject: str, sequence: str, camera: str) -> int:
+        """Return the stamp of frame 0 of a stream."""
+        if not self.distinct:
+            return 0
+        take = self.subjects.index(subject) * len(self.sequences) + self.sequences.index(sequence)
+        return FRAMES_APART * (take * self.n_cameras + self.cameras.index(camera))
 
 
 def make_v2(root: Path, tree: RawTree = RawTree()) -> Path:
@@ -94,7 +110,8 @@ def put_video(path: Path, tree: RawTree, subject: str, sequence: str, camera: st
     path.parent.mkdir(parents=True, exist_ok=True)
     is_short = tree.short is not None and tree.short.holds(*where)
     codec = "hevc" if tree.mixed and tree.cameras.index(camera) % 2 else "h264"
-    shutil.copyfile(video_of(tree.n_frames - (tree.cut_frames if is_short else 0), codec, tree.size), path)
+    n_frames, first = tree.n_frames - (tree.cut_frames if is_short else 0), tree.first_stamp(*where)
+    shutil.copyfile(video_of(n_frames, codec, tree.size, first), path)
     if tree.truncated is not None and tree.truncated.holds(*where):
         cut(path, path.stat().st_size // 2)
     if tree.empty is not None and tree.empty.holds(*where):
@@ -102,11 +119,12 @@ def put_video(path: Path, tree: RawTree, subject: str, sequence: str, camera: st
 
 
 @cache
-def video_of(n_frames: int, codec: str = "h264", size: tuple[int, int] = SIZE) -> Path:
-    """Return a stamped video; one is encoded in a process and copied from then on."""
+def video_of(n_frames: int, codec: str = "h264", size: tuple[int, int] = SIZE, first: int = 0) -> Path:
+    """Return a video stamped from `first` on; one is encoded in a process and copied from then on."""
     height, width = size
+    pictures = [stamp(number, height, width) for number in range(first, first + n_frames)]
     path = Path(mkdtemp(prefix="cleanplate-tests-")) / f"{codec}-{n_frames}.mp4"
-    return write_video(path, stamps(n_frames, height, width), codec=codec)
+    return write_video(path, pictures, codec=codec)
 
 
 def _write_plate(path: Path, tree: RawTree, subject: str, camera: str) -> None:
