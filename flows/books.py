@@ -159,6 +159,10 @@ def open_books(
             found = _fallback_weights(settings, recipe.fallback, watcher)
             recipe = replace(recipe, fallback=replace(recipe.fallback, weights_sha256=found.sha256 if found else None))
             files.append(found)
+        elif base is not None and base.fallback is not None and settings.missing_plate_weights is not None:
+            found = _fallback_weights(settings, base.fallback, watcher)
+            base = replace(base, fallback=replace(base.fallback, weights_sha256=found.sha256 if found else None))
+            files.append(found)
         at_hand = {file.sha256: str(file.path) for file in files if file is not None}
         recipe = recipe if base is None else override_recipe(base, settings, recipe)
         root = root or Root(recipe, capture_url, pinned_rule(out, settings.fingerprint))

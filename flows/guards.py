@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from flows.books import Books
 from manifests.decisions import Selection
 from manifests.errors import ForeignMasks, NoRoom, NothingSelected, UsageError
-from manifests.layouts.outputs import fields_of, mask_paths
-from manifests.manifest import Manifest, listed_subjects, read_manifest
+from manifests.layouts.outputs import BESIDE, GHA, VHAP, fields_of, frame_file_paths, mask_paths, plate_path
+from manifests.manifest import Manifest, listed_subjects
+from manifests.plan import SubjectPlan
+from manifests.recipe import Recipe
 from manifests.records import Frame
 from manifests.runs import announced_frames
 from manifests.sharding import PlannedShard
 from manifests.storage import Folder, unwritable
-from matting_tasks.frame_files import frame_file_paths
 
 
 def check_foreign(books: Books, subjects: Sequence[str]) -> None:
@@ -75,45 +76,68 @@ def _foreign_masks(books: Books, subject: str) -> list[str]:
 
 
 def _files_of(shard: PlannedShard, frame: Frame) -> list[str]:
-    """Return where a frame of a shard would be written."""
+    """Return where a frame of a shard, and the plate beside it, would be written."""
     masks = mask_paths(shard.recipe, shard.subject, shard.sequence, shard.camera, frame)
-    others = frame_file_paths(shard.subject, frame.frame, shard.camera) if shard.recipe.write_frames else {}
-    return [*masks, *others.values()]
+    if not shard.recipe.write_frames:
+        return [*masks]
+    others = frame_file_paths(shard.subject, frame.frame, shard.camera)
+    return [*masks, *others.values(), plate_path(shard.subject, shard.camera)]
 
 
 def check_paths(books: Books, subjects: Sequence[str]) -> None:
-    """Raise UsageError where two frames would have the same mask, so that one would be lost."""
+    """Raise UsageError where a file of the capture would be written over, or two frames would have one mask."""
     layout = books.recipe.output_layout
-    told_apart = fields_of(layout)
-    if "subject" not in told_apart and len(listed_subjects(books.out)) > 1:
+    if "subject" not in fields_of(layout) and len(listed_subjects(books.out)) > 1:
         raise UsageError(f"--output-layout {layout}: there are several subjects; put {{subject}} into the pattern.")
-    if {"sequence", "camera", "frame"} <= told_apart:
-        return
+    in_place = books.capture_url.rstrip("/") == books.out.url.rstrip("/")
     for subject in subjects:
-        manifest = read_manifest(books.out, subject)
-        taken: dict[tuple[object, ...], str] = {}
-        for place in () if manifest is None else _places(manifest):
-            said = f"sequence {place['sequence']!r}, camera {place['camera']!r}, frame {place['frame']}"
-            other = taken.setdefault(tuple(place[name] for name in sorted(told_apart)), said)
-            if other != said:
+        plan = books.plan(subject)
+        if plan is not None and in_place and not _has_own_names(books.recipe, plan.manifest):
+            _check_inputs_stay(plan)
+        if plan is not None and not _are_told_apart(layout, plan.manifest):
+            _check_no_mask_twice(plan, layout)
+
+
+def _check_inputs_stay(plan: SubjectPlan) -> None:
+    """Raise UsageError where a run in place would write over what it reads; nothing switches this off."""
+    manifest = plan.manifest
+    inputs = {*manifest.frames.path, *manifest.frames.visible_path, *(plate.path for plate in manifest.plates.values())}
+    if manifest.calibration is not None:
+        inputs.add(manifest.calibration.path)
+    for shard in plan.planned:
+        for frame in manifest.frames.frames(shard.rows):
+            hit = next((path for path in _files_of(shard, frame) if path in inputs), None)
+            if hit is not None:
                 raise UsageError(
-                    f"Subject {subject}: {other} and {said} would have the same mask by --output-layout {layout}. "
-                    "Choose one that tells them apart (beside, vhap, or a pattern with those fields), or --geometry "
-                    "gha, which numbers the frames of all sequences in one row."
+                    f"The run would write over {hit}, a file of the capture itself. Name another --out, or another "
+                    "--output-layout."
                 )
 
 
-def _places(manifest: Manifest) -> Iterator[dict[str, object]]:
-    frames = manifest.frames
-    columns = (frames.sequence, frames.camera, frames.frame.tolist(), frames.source_frame.tolist())
-    for sequence, camera, frame, source_frame in zip(*columns, strict=True):
-        yield {
-            "subject": manifest.subject,
-            "sequence": sequence,
-            "camera": camera,
-            "frame": frame,
-            "source_frame": source_frame,
-        }
+def _has_own_names(recipe: Recipe, manifest: Manifest) -> bool:
+    """Tell whether masks are named so that they cannot meet a file of the capture: in a gha capture, the gha way."""
+    return recipe.output_layout == GHA == manifest.layout and not recipe.write_frames
+
+
+def _are_told_apart(layout: str, manifest: Manifest) -> bool:
+    """Tell whether no two frames of a subject can have one mask, without looking at each."""
+    return layout in (BESIDE, VHAP) or (layout == GHA and len(set(manifest.frames.sequence)) < 2)
+
+
+def _check_no_mask_twice(plan: SubjectPlan, layout: str) -> None:
+    taken: dict[str, str] = {}
+    for shard in plan.planned:
+        for frame in plan.manifest.frames.frames(shard.rows):
+            said = f"sequence {shard.sequence!r}, camera {shard.camera!r}, frame {frame.frame}"
+            for path in mask_paths(shard.recipe, shard.subject, shard.sequence, shard.camera, frame):
+                other = taken.setdefault(path, said)
+                if other != said:
+                    raise UsageError(
+                        f"Subject {shard.subject}: {other} and {said} would have the same mask {path} by "
+                        f"--output-layout {layout}. Choose one that tells them apart (beside, vhap, or a pattern with "
+                        "{sequence}, {camera} and {frame}), or --geometry gha, which numbers the frames of all "
+                        "sequences in one row."
+                    )
 
 
 def check_room(out: Folder, n_bytes: int) -> None:

@@ -20,13 +20,17 @@ from manifests.failures import clear_failures, write_failure
 from manifests.ledger import compact
 from manifests.manifest import listed_subjects, read_manifest
 from manifests.plan import CameraStatus, camera_statuses, withdraw_newer, withdraw_stale
-from manifests.recipe import Recipe
+from manifests.recipe import FALLBACK, Recipe
 from manifests.records import ShardFailure, ShardSummary
 from manifests.sharding import in_lockstep
 from manifests.storage import Folder, open_folder
 
-BYTES_PER_PIXEL = 0.07
-"""Of a full and a lowres mask together, at JPEG quality 95; generous for mattes of people."""
+BYTES_PER_PIXEL = {"jpg": 0.07, "png": 0.1, "png16": 0.2}
+"""Of a full and a lowres mask together, JPEG at quality 95; generous for mattes of people."""
+FRAME_BYTES_PER_PIXEL = 0.3
+"""Of what `--write-frames` writes besides, at JPEG quality 95."""
+SHRUNK_TO = {"native": 1.0, "half": 0.25, "gha": (2048 / 2200) ** 2 * 2200 / 3208}
+"""The share of a source's pixels that a geometry leaves."""
 BYTES_PER_FRAME = 20_000
 MAX_FAILURES_IN_A_ROW = 20
 
@@ -112,9 +116,11 @@ def _todo(books: Books, subject: str) -> Todo | None:
         by_recipe[shard.recipe] = Pending(before.n_shards + 1, before.n_frames + len(shard.rows))
     frames = plan.manifest.frames
     pixels = int((frames.width.astype("int64") * frames.height).max()) if len(frames) else 0
+    pixel_bytes = BYTES_PER_PIXEL[books.recipe.mask_format] + books.recipe.write_frames * FRAME_BYTES_PER_PIXEL
+    frame_bytes = int(pixels * SHRUNK_TO[books.recipe.geometry] * pixel_bytes + BYTES_PER_FRAME)
     n_selected = sum(len(shard.rows) for shard in plan.selected)
     n_pending = sum(pending.n_frames for pending in by_recipe.values())
-    return Todo(subject, by_recipe, int(pixels * BYTES_PER_PIXEL + BYTES_PER_FRAME), n_selected - n_pending)
+    return Todo(subject, by_recipe, frame_bytes, n_selected - n_pending)
 
 
 def _matte_pending(
@@ -201,9 +207,10 @@ def _weights_for(books: Books, recipe: Recipe, watcher: Watcher) -> str | None:
         return books.weights[recipe.weights_sha256]
     found = resolve_weights(recipe.model, None, recipe.weights_sha256, watcher.say, watcher.fetched)
     if found is None or found.sha256 != recipe.weights_sha256:
+        option = "--missing-plate-weights" if recipe.missing_plate == FALLBACK else "--weights"
         raise WeightsRefused(
             f"Frames are pending for {recipe.model} with the weights {recipe.weights_sha256[:12]}..., "
-            "and the weights at hand are others. Name that file with --weights."
+            f"and the weights at hand are others. Name that file with {option}."
         )
     return str(found.path)
 

@@ -26,9 +26,6 @@ OVERRIDES = {
 }
 """Settings that change one field of the numerics when frames are reprocessed."""
 FIELDS = {
-    "warmup": ("warmup",),
-    "split": ("split", "lead_in"),
-    "lead_in": ("lead_in",),
     "output_layout": ("output_layout",),
     "format": ("mask_format",),
     "quality": ("mask_quality",),
@@ -82,20 +79,62 @@ def override_recipe(base: Recipe, settings: MatteSettings, resolved: Recipe) -> 
     """Return `base` with only those fields of `resolved` that were said in the settings."""
     said = settings.model_fields_set
     if "model" in said and resolved.model != base.model:
-        return resolved
+        return _written_as(base, settings, resolved)
     try:
-        parameters = parameters_read(base.model, dict(base.parameters) | settings.given_parameters)
+        given = _known_parameters(settings, entry(base.model).parameters)
+        parameters = parameters_read(base.model, dict(base.parameters) | given)
     except (UnknownModel, ValueError) as err:
         raise UsageError(f"These frames were made by {base.model}: {err}. Name another one with --model.") from err
     numerics = {name: getattr(resolved.numerics, name) for setting, name in OVERRIDES.items() if setting in said}
     fields = {name: getattr(resolved, name) for setting, names in FIELDS.items() if setting in said for name in names}
-    return replace(
+    changed = replace(
         base,
         parameters=tuple(sorted(parameters.items())),
         weights_sha256=resolved.weights_sha256 if "weights" in said else base.weights_sha256,
         numerics=replace(base.numerics, **numerics),
-        **fields,
+        **fields | _memory(base, settings),
     )
+    if base.fallback is None or "missing_plate" in said:
+        return changed
+    return replace(changed, fallback=_override_fallback(base.fallback, settings, changed))
+
+
+def _written_as(base: Recipe, settings: MatteSettings, resolved: Recipe) -> Recipe:
+    """Return a recipe of another model that writes what `base` wrote, as it did, but for what was said."""
+    said = settings.model_fields_set
+    quality = resolved.mask_quality if "quality" in said else base.mask_quality
+    changed = replace(resolved, write_frames=base.write_frames, mask_quality=quality)
+    if base.fallback is None or "missing_plate" in said or not resolved.uses_plate:
+        return changed
+    fallback = _override_fallback(base.fallback, settings, changed)
+    return replace(changed, missing_plate=base.missing_plate, fallback=fallback)
+
+
+def _override_fallback(base: Recipe, settings: MatteSettings, main: Recipe) -> Recipe:
+    """Return a fallback with what was said of its steps and memory; its masks are written as the main recipe's."""
+    said = settings.model_fields_set
+    numerics = {name: getattr(main.numerics, name) for setting, name in OVERRIDES.items() if setting in said}
+    if base.temporal:
+        numerics["chunk"] = settings.chunk or base.numerics.chunk
+    return replace(
+        base,
+        numerics=replace(base.numerics, **numerics),
+        output_layout=main.output_layout,
+        mask_format=main.mask_format,
+        mask_quality=main.mask_quality,
+        **_memory(base, settings),
+    )
+
+
+def _memory(base: Recipe, settings: MatteSettings) -> dict[str, Any]:
+    """Return the fields of a temporal recipe that say what its model has seen before, where they were said."""
+    said = settings.model_fields_set & {"warmup", "split", "lead_in"} if base.temporal else set()
+    fields = {name: getattr(settings, name) for name in said}
+    if not fields.get("split", base.split):
+        fields["lead_in"] = 0
+    elif base.split is None:
+        fields["lead_in"] = settings.lead_in
+    return fields
 
 
 def _numerics(settings: MatteSettings, pinned: Recipe | None, machine: Machine, known: Entry) -> Numerics:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows.books import Books, open_books
 from flows.matte import EachSubject, in_turn, list_capture, work
 from flows.recipes import override_recipe, resolve_recipe
@@ -62,9 +64,17 @@ def _propose(books: Books, model_was_said: bool) -> Books:
     for recipe, listed in parts.items():
         settings = books.settings.for_model(recipe.model)
         resolved = resolve_recipe(settings, recipe, books.machine, recipe.weights_sha256, books.source)
-        changed = override_recipe(recipe, settings, resolved)
+        changed = _with_weights(override_recipe(recipe, settings, resolved), books.recipe.fallback)
         books = books.propose(Selection(listed=listed), changed, "reprocess")
     return books
+
+
+def _with_weights(recipe: Recipe, settled: Recipe | None) -> Recipe:
+    """Return a recipe whose fallback has the weights that were settled for that model."""
+    fallback = recipe.fallback
+    if fallback is None or settled is None or fallback.model != settled.model or fallback.weights_sha256 is not None:
+        return recipe
+    return replace(recipe, fallback=replace(fallback, weights_sha256=settled.weights_sha256))
 
 
 def _base_recipe(out: Folder, settings: MatteSettings) -> tuple[Recipe, str]:

@@ -113,13 +113,13 @@ def resolve_weights(
         raise UsageError(f"--model {model}: {err}") from err
     if known.weights is None:
         if file is not None:
-            raise UsageError(f"--weights {file}: the model {model} has no weights; leave the option out.")
+            raise UsageError(f"Weights {file}: the model {model} has none; leave the option out.")
         return None
     try:
         if file is not None:
             path = Path(file).expanduser().absolute()
             if not path.is_file():
-                raise WeightsRefused(f"--weights {file}: there is no such file.")
+                raise WeightsRefused(f"Weights {file}: there is no such file.")
             found = WeightsFile(path, file_sha256(path))
         else:
             fetched = _fetch(model, say, progress)

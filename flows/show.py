@@ -72,16 +72,17 @@ def show_summary(console: Console, summary: Summary, resume: str) -> None:
 def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
     """Print one row a camera, or one a subject where there are too many; cameras with trouble always have theirs."""
     rows = list(cameras) if len(cameras) <= MOST_ROWS else [*_by_subject(cameras), *(c for c in cameras if c.n_failed)]
+    with_sequence, with_pending = any(row.sequence for row in rows), any(row.n_pending for row in rows)
     table = Table()
-    for name in ("subject", "sequence", "camera"):
-        if name != "sequence" or any(camera.sequence for camera in rows):
-            table.add_column(name, no_wrap=True)
-    for name in ("frames", "ok", "pending", "not ok"):
+    for name in ("subject", *(["sequence"] if with_sequence else []), "camera"):
+        table.add_column(name, no_wrap=True)
+    for name in ("frames", "ok", *(["pending"] if with_pending else []), "not ok"):
         table.add_column(name, justify="right", overflow="fold")
     for row in rows[: 2 * MOST_ROWS]:
-        names = [row.subject, *([row.sequence] if len(table.columns) == 7 else []), row.camera]
+        names = [row.subject, *([row.sequence] if with_sequence else []), row.camera]
+        counts = [str(row.n_frames), str(row.n_ok), *([str(row.n_pending)] if with_pending else [])]
         failed = Text(", ".join(f"{count} {status}" for status, count in row.failed.items()), style="red")
-        table.add_row(*names, str(row.n_frames), str(row.n_ok), str(row.n_pending), failed)
+        table.add_row(*names, *counts, failed)
     console.print(table)
     if len(rows) > 2 * MOST_ROWS:
         console.print(f"... and {len(rows) - 2 * MOST_ROWS} more rows; narrow them by --subjects.")

@@ -105,7 +105,8 @@ class Recipe:
 
     def differences(self, other: Recipe) -> list[str]:
         """Name each knob on which `other` differs: 'refine_threshold: 0.7 here, 0.5 asked for'."""
-        mine, theirs = _flat(self), _flat(other)
+        both = self.fallback is not None and other.fallback is not None
+        mine, theirs = _flat(self, both), _flat(other, both)
         keys = [key for key in {**mine, **theirs} if _said(mine.get(key)) != _said(theirs.get(key))]
         return [f"{key[1]}: {_said(mine.get(key))} here, {_said(theirs.get(key))} asked for" for key in keys]
 
@@ -117,14 +118,16 @@ def _record(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in LATE or value != LATE[name]}
 
 
-def _flat(recipe: Recipe) -> dict[tuple[str, str], Any]:
-    """Return every knob by (group, name)."""
+def _flat(recipe: Recipe, with_fallback: bool) -> dict[tuple[str, str], Any]:
+    """Return every knob by (group, name); a fallback is one knob, its model, unless its own knobs are wanted."""
     record: dict[str, Any] = asdict(recipe)
     groups = {"numerics": record.pop("numerics"), "parameters": dict(record.pop("parameters")), "recipe": record}
     flat = {(group, name): value for group, values in groups.items() for name, value in values.items()}
     del flat["recipe", "fallback"]
     if recipe.fallback is not None:
-        flat |= {(f"fallback {group}", f"fallback {name}"): v for (group, name), v in _flat(recipe.fallback).items()}
+        flat["recipe", "missing_plate"] = recipe.fallback.model
+        own = _flat(recipe.fallback, False) if with_fallback else {}
+        flat |= {(f"fallback {group}", f"{name} of the fallback"): value for (group, name), value in own.items()}
     return flat
 
 

@@ -20,6 +20,8 @@ from matting_tasks.plates import Plates, to_device
 from matting_tasks.qc import measure_alpha, measure_error
 from models.base import MattingModel
 
+MEASURE_DIGITS = 6
+
 
 def _no_pixels() -> np.ndarray:
     return np.empty((0, 0), dtype=np.uint8)
@@ -29,7 +31,7 @@ def _no_pixels() -> np.ndarray:
 class Matted:
     """A frame behind the device: mask (H, W) uint8 or uint16, lowres (h, w) uint8, and the measures made there.
 
-    A frame with a fault passes by with empty masks.
+    A frame with a fault passes by with empty masks. `read` has its pixels still if the recipe writes frames.
     """
 
     read: ReadFrame
@@ -172,8 +174,10 @@ def _matte_batch(
     device_s = {"device_s": (time.perf_counter() - started) / len(counted)}
     made = {}
     for row, (number, index, read) in enumerate(counted):
-        own = {name: values[row] for name, values in numbers.items()}
-        made[number, index] = Matted(read, mask[row], lowres[row], own | device_s)
+        # sums over a batch differ in their last bits with its size
+        own = {name: round(values[row], MEASURE_DIGITS) for name, values in numbers.items()}
+        kept = read if recipe.write_frames else replace(read, pixels=None)
+        made[number, index] = Matted(kept, mask[row], lowres[row], own | device_s)
     return made, matte.state
 
 

@@ -7,11 +7,12 @@ import threading
 
 from manifests.capture import fingerprint_of
 from manifests.errors import InputChanged, InputFault
+from manifests.layouts.outputs import frame_file_paths, plate_path
 from manifests.records import Shard
 from manifests.storage import Folder
 from matting_tasks.calibration import Calibration, camera_file, read_calibration, scale_intrinsics
 from matting_tasks.decode import decode_image
-from matting_tasks.frame_files import encode_plate_file, encode_target_files, frame_file_paths, plate_path
+from matting_tasks.frame_files import encode_plate_file, encode_target_files
 from matting_tasks.frames import ReadFrame
 from matting_tasks.geometry import adapt_intrinsics, geometry_of
 
@@ -28,7 +29,7 @@ class Dataset:
         self._out = out
         self._geometry = geometry
         self._lock = threading.Lock()
-        self._has_plate: set[tuple[str, str]] = set()
+        self._seen_plates: set[tuple[str, str]] = set()
         self._calibrations: dict[str, Calibration | InputFault] = {}
 
     def write(self, shard: Shard, read: ReadFrame) -> tuple[list[Written], str | None]:
@@ -58,16 +59,16 @@ class Dataset:
 
     def _write_plate(self, shard: Shard) -> None:
         key = shard.subject, shard.camera
-        if shard.plate.path is None or key in self._has_plate:
+        if shard.plate.path is None or key in self._seen_plates:
             return
         data = self._read(shard, shard.plate.path, shard.plate.fingerprint)
+        self._seen_plates.add(key)
         try:
             pixels = decode_image(data).pixels
             plate = encode_plate_file(pixels, geometry_of(self._geometry, pixels.shape[1], pixels.shape[0]))
         except InputFault:  # rows say so where the model needs the plate
             return
         self._out.write_atomic(plate_path(shard.subject, shard.camera), plate)
-        self._has_plate.add(key)
 
     def _calibration(self, shard: Shard) -> Calibration | InputFault:
         if shard.calibration is None:

@@ -79,6 +79,7 @@ class VideoReader:
         self._wanted = -1
         self._last: tuple[int, Shown] | None = None
         self._pass: Pass | None = None
+        self._n_shown = 0
         with ExitStack() as opening:
             self._source = Source(opening.enter_context(path.open("rb", buffering=0)))
             self._index = read_index(self._source)
@@ -97,7 +98,8 @@ class VideoReader:
 
     def close(self) -> None:
         """Close the file and free the decoder; may be repeated."""
-        self._pass = self._last = None
+        self._last = None
+        self._begin_anew()
         self._closing.close()
 
     def read(self, source_frame: int) -> np.ndarray:
@@ -121,7 +123,8 @@ class VideoReader:
             return self._too_short(number)
         shown = self._retried(number)
         if isinstance(shown, InputFault) and self._pass is not None and self._pass.first:
-            self._may_seek, self._pass = False, None
+            self._may_seek = False
+            self._begin_anew()
             shown = self._retried(number)
         return shown
 
@@ -131,22 +134,29 @@ class VideoReader:
             try:
                 return self._forward(number)
             except NeedsCare:
-                self._careful, self._pass = True, None
+                self._careful = True
+                self._begin_anew()
             except SeekMissed:
-                self._may_seek, self._pass = False, None
+                self._may_seek = False
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Drop the decoder and its pictures at once; the generator and its pass hold each other."""
+        if self._pass is not None:
+            self._pass.shown.close()
+        self._pass, self._n_shown = None, 0
 
     def _forward(self, number: int) -> Shown:
         """Decode on to a frame, from the keyframe before it where that lies beyond all packets decoded so far."""
         key = int(self._index.key_packets[number]) if self._index.has_times and self._may_seek else 0
         if self._pass is None or key > self._pass.sent:
-            self._pass = None
+            self._begin_anew()
             self._pass = Pass(self._source, self._index, key, self._n_threads, self._careful)
-        n_shown = 0
         for found, shown in self._pass.shown:
+            self._n_shown = found + 1
             if found == number:
                 return shown
-            n_shown = found + 1
-        self.n_frames = n_shown
+        self.n_frames = self._n_shown
         return self._too_short(number)
 
     def _too_short(self, number: int) -> InputFault:

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 from manifests.errors import StoreFault
+from manifests.layouts.outputs import frame_file_paths as frame_file_paths
+from manifests.layouts.outputs import plate_path as plate_path
 from matting_tasks.geometry import VISIBLE_FROM, Geometry, apply, visible
 
 LOWRES_PX = 256
@@ -46,19 +48,6 @@ def encode_jpeg(pixels: np.ndarray) -> bytes:
     if not done:
         raise StoreFault(f"OpenCV could not encode a picture of {pixels.shape[1]}x{pixels.shape[0]} pixels as a JPEG.")
     return bytes(data)
-
-
-def frame_file_paths(subject: str, frame: int, camera: str) -> dict[str, str]:
-    """Return where the files of a frame lie, relative to the output root, by kind: the four pictures and `camera`."""
-    folder = f"{subject}/images/{frame:04d}"
-    kinds = ("image", "image_lowres", "visible", "visible_lowres")
-    paths = {kind: f"{folder}/{kind}_{camera}.jpg" for kind in kinds}
-    return paths | {"camera": f"{subject}/cameras/{frame:04d}/camera_{camera}.npz"}
-
-
-def plate_path(subject: str, camera: str) -> str:
-    """Return where the plate of a camera lies, relative to the output root."""
-    return f"{subject}/background/image_{camera}.jpg"
 
 
 @lru_cache(maxsize=32)

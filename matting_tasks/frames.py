@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 
 import numpy as np
 
@@ -13,7 +15,6 @@ from manifests.capture import fingerprint_of
 from manifests.errors import InputChanged, InputFault
 from manifests.recipe import Recipe
 from manifests.records import FileStat, Frame, Shard
-from manifests.storage import user_temporary_file
 from matting_tasks.decode import decode_image, read_header
 from matting_tasks.decode_video import VideoReader
 from matting_tasks.geometry import Geometry, apply, geometry_of
@@ -177,23 +178,31 @@ class VideoFrameReader(FrameReader):
             self._video = None
 
     def _open(self, frame: Frame) -> VideoReader:
-        """Open the video of a frame, from this machine's disk or from a copy that is gone when the reader is closed."""
-        capture = self.plates.capture
-        path = capture.local_path(frame.path)
-        copy = user_temporary_file(Path(frame.path).suffix) if path is None else None
+        """Open the video of a frame: from this machine's disk, or a copy of it that no name leads to."""
+        local = self.plates.capture.local_path(frame.path)
         try:
-            stat = _stat(path, frame.path) if copy is None else capture.copy_to(frame.path, copy)
-            video = copy or path or Path()
-            data = video.read_bytes() if self.shard.fingerprint_rule == "content" else None
-            self.check_unchanged(frame.path, frame.fingerprint, fingerprint_of(data, stat, self.shard.fingerprint_rule))
-            return VideoReader(video, VIDEO_THREADS)
+            if local is not None:
+                found = local.stat()
+                return self._checked(frame, local, FileStat(frame.path, found.st_size, found.st_mtime_ns))
+            with TemporaryFile(prefix="cleanplate-") as copy:  # a kill leaves nothing behind
+                path = Path(f"/dev/fd/{copy.fileno()}")
+                return self._checked(frame, path, self._copied(frame, path))
         except FileNotFoundError as err:
             raise self.vanished(frame.path) from err
-        finally:
-            if copy is not None:
-                copy.unlink()  # what is open stays readable, and nothing is left behind by a kill
 
+    def _copied(self, frame: Frame, target: Path) -> FileStat:
+        try:
+            return self.plates.capture.copy_to(frame.path, target)
+        except OSError as err:
+            if err.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise OSError(
+                f"{gettempdir()} has no room for a copy of {frame.path} ({frame.size_bytes / 1e6:.0f} MB): make room "
+                "there, or name another folder by TMPDIR"
+            ) from err
 
-def _stat(local: Path | None, path: str) -> FileStat:
-    found = (local or Path()).stat()
-    return FileStat(path, found.st_size, found.st_mtime_ns)
+    def _checked(self, frame: Frame, path: Path, stat: FileStat) -> VideoReader:
+        rule = self.shard.fingerprint_rule
+        data = path.read_bytes() if rule == "content" else None
+        self.check_unchanged(frame.path, frame.fingerprint, fingerprint_of(data, stat, rule))
+        return VideoReader(path, VIDEO_THREADS)

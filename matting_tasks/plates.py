@@ -60,7 +60,7 @@ class Plates:
         missing_plate: str,
         geometry: str = "native",
     ) -> None:
-        """Start empty; `missing_plate` is error | zeros, `geometry` is what plates pass through as frames do."""
+        """Start empty; `missing_plate` is that of the recipe, `geometry` is what plates pass through as frames do."""
         self.capture = capture
         self.device = device
         self.dtype = dtype
@@ -83,7 +83,8 @@ class Plates:
                 return None
             raise InputFault(
                 "missing_plate",
-                "there is no plate; add it, or matte over a black one with --missing-plate zeros",
+                "there is no plate; add it, matte without one with --missing-plate rvm-mobilenetv3, or over a black one "
+                "with --missing-plate zeros",
             )
         return self._plates.get((shard.subject, shard.camera, plate.fingerprint), lambda: self._load(shard))
 

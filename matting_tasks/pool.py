@@ -64,13 +64,13 @@ class RayPool:
         """
         answers: SimpleQueue[Outcome] = SimpleQueue()
         window = (IN_FLIGHT + 1) * self.n_workers
-        n_open = 0
+        n_open, largest = 0, 1
         for shards in groups:
             with self._changed:
                 self._waiting.append(Ticket(shards, answers))
                 self._changed.notify_all()
-            n_open += len(shards)
-            while n_open >= window * len(shards):
+            n_open, largest = n_open + len(shards), max(largest, len(shards))
+            while n_open >= window * largest:
                 yield self._answer(answers)
                 n_open -= 1
         for _ in range(n_open):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from manifests.errors import InputFault
 from manifests.layouts.outputs import mask_paths
@@ -28,6 +28,7 @@ from matting_tasks.qc import measure_shape
 from matting_tasks.threads import map_ahead
 from models.base import MattingModel
 
+Item = TypeVar("Item")
 Commit = Callable[[Folder, Shard, Sequence[FrameRow], Mapping[str, Any]], None]
 
 
@@ -85,6 +86,8 @@ def _matted_rows(
     with ExitStack() as opened:
         share = max(1, n_threads // len(shards)), max(2, n_ahead // len(shards))
         streams = [_open_stream(opened, shard, plates, recipe, *share) for shard in shards]
+        # a temporal model can be shown many frames before one comes out of it
+        streams = [replace(stream, read=_until(station.stop, stream.read)) for stream in streams]
         matted = _until(station.stop, matte_streams(streams, model, plates, recipe))
         dataset = Dataset(plates.capture, out, recipe.geometry) if recipe.write_frames else None
         writer = partial(_write_one, shards, out, recipe, dataset)
@@ -178,12 +181,12 @@ def _row(shard: Shard, read: ReadFrame) -> FrameRow:
     )
 
 
-def _until(stop: threading.Event, matted: Iterator[tuple[int, Matted]]) -> Iterator[tuple[int, Matted]]:
-    """Pass frames on until the worker is told to stop; the shard is then dropped, uncommitted."""
-    for frame in matted:
+def _until(stop: threading.Event, items: Iterator[Item]) -> Iterator[Item]:
+    """Pass items on until the worker is told to stop; the shards in hand are then dropped, uncommitted."""
+    for item in items:
         if stop.is_set():
             raise InterruptedError("told to stop")
-        yield frame
+        yield item
 
 
 def _note(shard: Shard, read: ReadFrame, recipe: Recipe) -> str | None:

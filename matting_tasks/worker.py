@@ -34,7 +34,7 @@ Outcome = ShardSummary | ShardFailure
 
 MAX_TRIES = 2
 
-PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "numpy", "ray", "pyarrow")
+PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "av", "numpy", "ray", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,8 @@ class Worker:
             self._n_calls += 1
         try:
             outcomes = self._in_lockstep(shards)
-            alone = len(shards) > 1 and any(isinstance(outcome, ShardFailure) for outcome in outcomes)
-            if not alone or self._stop.is_set():
-                return outcomes
             return [
-                self._in_lockstep([shard])[0] if isinstance(outcome, ShardFailure) else outcome
+                self._in_lockstep([shard])[0] if len(shards) > 1 and _is_of_one(outcome) else outcome
                 for shard, outcome in zip(shards, outcomes, strict=True)
             ]
         finally:
@@ -130,6 +127,11 @@ class Worker:
 def worth_another_try(outcome: object, n_tries: int) -> bool:
     """Tell whether a shard that was tried so often is tried again: after faults of a store or of ours, once."""
     return isinstance(outcome, ShardFailure) and outcome.kind in ("store", "fault") and n_tries < MAX_TRIES
+
+
+def _is_of_one(outcome: Outcome) -> bool:
+    """Tell whether the failure of a batch of streams may be that of one stream only."""
+    return isinstance(outcome, ShardFailure) and outcome.kind in ("changed", "fault")
 
 
 def is_device_failure(err: BaseException) -> bool:

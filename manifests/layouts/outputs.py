@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from string import Formatter
 from typing import NamedTuple
 
@@ -54,11 +55,53 @@ def fields_of(layout: str) -> frozenset[str]:
     return frozenset(("subject", "sequence", "camera", "frame") if layout in NAMES else _fields(layout))
 
 
+def frame_file_paths(subject: str, frame: int, camera: str) -> dict[str, str]:
+    """Return where the files of a frame lie, relative to the output root, by kind: the four pictures and `camera`."""
+    folder = f"{subject}/images/{frame:04d}"
+    kinds = ("image", "image_lowres", "visible", "visible_lowres")
+    paths = {kind: f"{folder}/{kind}_{camera}.jpg" for kind in kinds}
+    return paths | {"camera": f"{subject}/cameras/{frame:04d}/camera_{camera}.npz"}
+
+
+def plate_path(subject: str, camera: str) -> str:
+    """Return where the plate of a camera lies, relative to the output root."""
+    return f"{subject}/background/image_{camera}.jpg"
+
+
+def mask_root(layout: str, subject: str) -> str | None:
+    """Return the deepest folder that surely holds all masks of a subject; None where they lie beside the frames."""
+    if layout == BESIDE:
+        return None
+    if layout in NAMES:
+        return subject
+    parts = []
+    for part in layout.split("/")[:-1]:
+        if any(name != "subject" for name in _fields(part)):
+            break
+        parts.append(part.format(subject=subject))
+    return _joined(*parts)
+
+
+def mask_regex(layout: str) -> re.Pattern[str]:
+    """Return what the paths of all masks of an output layout match, whoever wrote them."""
+    if layout == GHA:
+        return re.compile(r"(?:[^/]+/)?images/\d+/mask_[^/]+\.(?:jpg|jpeg|png)", re.IGNORECASE)
+    if layout == BESIDE:
+        return re.compile(r"(?:.+/)?mask_[^/]+\.(?:jpg|jpeg|png)", re.IGNORECASE)
+    if layout == VHAP:
+        return re.compile(r"(?:.+/)?alpha_maps(?:_lowres)?/cam_[^/]+_\d+\.(?:jpg|jpeg|png)", re.IGNORECASE)
+    *folders, name = layout.split("/")
+    return re.compile("".join(map(_folder_regex, folders)) + "(?:lowres_)?" + _part_regex(name))
+
+
 def check_output_layout(layout: str, mask_format: str) -> None:
     """Raise UsageError for a name that is no output layout and a pattern that cannot be followed."""
     if layout in NAMES:
         return
     fields = _fields(layout)
+    cut = [f"{{{name}:{spec}}}" for _, name, spec, _ in Formatter().parse(layout) if spec and name in FIELDS[:3]]
+    if cut:
+        raise UsageError(f"--output-layout {layout}: {cut[0]} can cut names short, and two become one; drop its ':'.")
     unknown = sorted(set(fields) - set(FIELDS))
     known = ", ".join(f"{{{name}}}" for name in FIELDS)
     if unknown or not {"frame", "source_frame"} & set(fields):
@@ -82,6 +125,21 @@ def _fields(layout: str) -> list[str]:
         return [name for _, name, _, _ in Formatter().parse(layout) if name is not None]
     except ValueError as err:
         raise UsageError(f"--output-layout {layout}: it is no pattern ({err}).") from err
+
+
+def _folder_regex(part: str) -> str:
+    """Return what a folder of a pattern matches; one that is all fields can be empty, and is then left out."""
+    is_all_fields = all(not literal for literal, *_ in Formatter().parse(part))
+    return f"(?:{_part_regex(part)}/)?" if is_all_fields else f"{_part_regex(part)}/"
+
+
+def _part_regex(part: str) -> str:
+    pieces = []
+    for literal, name, _, _ in Formatter().parse(part):
+        pieces.append(re.escape(literal))
+        if name is not None:
+            pieces.append(r"\d+" if name in ("frame", "source_frame") else "[^/]*")
+    return "".join(pieces)
 
 
 def _try(layout: str) -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
+from command_line import cleanplate
+from fakes import draw_picture
 
 from flows.guards import check_room
 from manifests.errors import NoRoom, StoreFault
@@ -25,3 +29,43 @@ def test_too_little_room_and_an_unwritable_root_are_found_first() -> None:
     with pytest.raises(StoreFault, match="cannot be written"):
         check_room(ReadOnly(), 1)
     check_room(Full(), 999)
+
+
+def make_rig(root: Path, cameras: tuple[str, ...] = ("a", "b"), frames: int = 2) -> Path:
+    """Make a capture `<subject>/<camera>/<frame>.png` with plates `<subject>/plate_<camera>.png`."""
+    for camera in cameras:
+        (root / "s1" / camera).mkdir(parents=True)
+        cv2.imwrite(str(root / f"s1/plate_{camera}.png"), draw_picture(0))
+        for frame in range(frames):
+            cv2.imwrite(str(root / f"s1/{camera}/{frame:03d}.png"), draw_picture(frame + 1))
+    return root
+
+
+def matte_rig(root: Path, out: Path, *words: object) -> Any:
+    patterns = ("--layout", "{subject}/{camera}/{frame:03d}.png", "--plate", "{subject}/plate_{camera}.png")
+    model = ("--model", "plate-difference", "--executor", "local")
+    return cleanplate("matte", root, "--out", out, *patterns, *model, *words)
+
+
+@pytest.mark.parametrize("more", [(), ("--replace",)])
+def test_a_file_of_the_capture_is_never_written_over(tmp_path: Path, more: tuple[str, ...]) -> None:
+    rig = make_rig(tmp_path / "rig")
+    before = {path: path.read_bytes() for path in rig.rglob("*.png")}
+    ended = matte_rig(rig, rig, "--output-layout", "{subject}/{camera}/{frame:03d}.png", *more)
+    assert ended.code in (2, 4)
+    assert {path: path.read_bytes() for path in rig.rglob("*.png")} == before
+
+
+@pytest.mark.parametrize(
+    ("cameras", "pattern"),
+    [
+        (("a", "b"), "{subject}/{frame:03d}.png"),
+        (("a1", "a11"), "{subject}/{camera}{frame}.png"),
+        (("ab", "ac"), "{subject}/{camera:.1}/{frame}.png"),
+    ],
+)
+def test_two_frames_never_have_one_mask(tmp_path: Path, cameras: tuple[str, ...], pattern: str) -> None:
+    rig = make_rig(tmp_path / "rig", cameras, frames=12)
+    ended = matte_rig(rig, tmp_path / "out", "--output-layout", pattern)
+    assert ended.code == 2 and "--output-layout" in ended.err
+    assert not list((tmp_path / "out").glob("s1/**/*.png"))

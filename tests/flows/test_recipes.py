@@ -151,3 +151,12 @@ def test_reprocessing_changes_only_what_was_said_of_video_and_of_what_is_written
     base = resolve(RAW)
     made = override_recipe(base, settings, resolve_recipe(settings, base, CPU, None, RAW))
     assert made.fallback is not None and made.fallback.model == RVM
+
+
+def test_reprocessing_by_another_model_writes_what_was_written_before() -> None:
+    base = resolve(RAW_GHA, write_frames=True, quality=80, format="png")
+    settings = MatteSettings(model=RVM)
+    made = override_recipe(base, settings, resolve_recipe(settings, base, CPU, "abc", RAW_GHA))
+    assert (made.model, made.write_frames, made.mask_quality, made.mask_format) == (RVM, True, 80, "png")
+    settings = MatteSettings(model=RVM, quality=70)
+    assert override_recipe(base, settings, resolve_recipe(settings, base, CPU, "abc", RAW_GHA)).mask_quality == 70

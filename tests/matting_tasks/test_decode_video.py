@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import random
 import subprocess
 import sys
+import weakref
 from fractions import Fraction
 from pathlib import Path
 
@@ -269,3 +271,17 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path: Path) -> None
         assert n_read == n_frames
         peaks.append(peak)
     assert peaks[1] - peaks[0] < 30 * 540 * 960 * 1.5 / 1024
+
+
+def test_a_closed_reader_lets_go_of_its_decoder_at_once(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", stamps(20))
+    gc.collect()
+    gc.disable()
+    try:
+        with VideoReader(path) as reader:
+            reader.read(3)
+            decoder = weakref.ref(reader._pass)
+            assert decoder() is not None
+        assert decoder() is None
+    finally:
+        gc.enable()

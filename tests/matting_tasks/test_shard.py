@@ -19,6 +19,7 @@ import torch
 from fakes import (
     CAMERA,
     DifferenceModel,
+    FadingModel,
     FailingFolder,
     RedModel,
     RememberingFolder,
@@ -164,7 +165,7 @@ def test_shapes_are_measured_on_the_lowres_mask() -> None:
     assert row.largest_component == pytest.approx(128 * 64 / (128 * 64 + 32 * 56))
     assert (row.border_bottom, row.border_left) == (64 / 256, 0)
     assert (row.border_top, row.border_right) == (56 / 256, 32 / 256)
-    assert (row.coverage, row.soft_fraction) == (pytest.approx((128 * 64 + 32 * 56) / 256**2), 0)
+    assert (row.coverage, row.soft_fraction) == (pytest.approx((128 * 64 + 32 * 56) / 256**2, abs=1e-6), 0)
 
 
 def test_the_receipt_is_the_last_thing_written() -> None:
@@ -512,3 +513,22 @@ def run_script(script: str) -> subprocess.CompletedProcess[str]:
     """Run a script that sees the modules of the tests, as they do."""
     start = f"import sys; sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]!r}\n"
     return subprocess.run([sys.executable, "-c", start + script], capture_output=True, text=True, timeout=120)
+
+
+def test_a_worker_that_is_told_to_stop_does_so_while_frames_only_pass() -> None:
+    stop = threading.Event()
+
+    class StopsAt(FadingModel):
+        def matte(self, frames: Tensor, plates: Tensor | None, state: object = None) -> Matte:
+            if len(self.shapes) == 3:
+                stop.set()
+            return super().matte(frames, plates, state)
+
+    capture, model = MemoryFolder(), StopsAt()
+    shard = put_shard(capture, [to_png(draw_picture(seed)) for seed in range(60)])
+    shard = replace(shard, passing=frozenset(range(59)))
+    recipe = make_recipe(temporal=True)
+    plates = Plates(capture, torch.device("cpu"), torch.float32, "error")
+    with pytest.raises(InterruptedError):
+        matte_shard(shard, model, plates, MemoryFolder(), recipe, Station(stop=stop))
+    assert len(model.shapes) < 10

@@ -29,7 +29,7 @@ NAME = "mattingrefine-resnet50"
 
 
 def described(*sources: str, sha256: str | None = None) -> Weights:
-    return Weights(NAME, tuple(Release(source, sha256) for source in sources), "MIT")
+    return Weights("of-nobody", tuple(Release(source, sha256) for source in sources), "MIT")
 
 
 @pytest.fixture
@@ -185,3 +185,20 @@ def test_listing_weights_imports_neither_torch_nor_onnx():
     code = "import sys, models.weights, models.registry; sys.exit(bool({'torch', 'onnx'} & set(sys.modules)))"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_page_in_place_of_weights_without_a_published_hash_is_not_kept(server, tmp_path):
+    server.files["login.pth"] = b"<html>Please log in to the network</html>"
+    server.files["network.pth"] = BODY
+    page = Weights(
+        "rvm-mobilenetv3", (Release(server.url("login.pth")), Release(server.url("network.pth"), SHA256)), ""
+    )
+    fetched = fetch_file(page, tmp_path)
+    assert fetched.path.name == "network.pth"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.pth"]
+
+
+def test_another_version_at_one_source_leaves_the_next_to_be_tried(server, tmp_path):
+    server.files["old.pth"], server.files["network.pth"] = b"another version", BODY
+    weights = described(server.url("old.pth"), server.url("network.pth"), sha256=SHA256)
+    assert fetch_file(weights, tmp_path).path.name == "network.pth"

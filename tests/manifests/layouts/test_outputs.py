@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from manifests.errors import UsageError
-from manifests.layouts.outputs import check_output_layout, fields_of, mask_paths
+from manifests.layouts.outputs import check_output_layout, fields_of, mask_paths, mask_regex, mask_root
 from manifests.recipe import Recipe
 from manifests.records import Frame
 
@@ -96,3 +96,47 @@ def test_the_gha_layout_does_not_tell_sequences_apart() -> None:
     assert "sequence" not in fields_of("gha")
     assert "sequence" in fields_of("vhap") and "sequence" in fields_of("beside")
     assert fields_of("{camera}/{frame:03d}.png") == {"camera", "frame"}
+
+
+SHAPES = [
+    "gha",
+    "beside",
+    "vhap",
+    "{subject}/masks/{sequence}/{camera}/m{frame:05d}.jpg",
+    "{camera}-{source_frame}.jpg",
+]
+
+
+@pytest.mark.parametrize("layout", SHAPES)
+@pytest.mark.parametrize("sequence", ["", TAKE])
+@pytest.mark.parametrize("subject", ["", "031"])
+def test_every_mask_matches_the_shape_of_its_layout_and_lies_in_its_root(
+    make_recipe: Recipes, layout: str, sequence: str, subject: str
+) -> None:
+    recipe = make_recipe(output_layout=layout, mask_format="png" if layout == "vhap" else "jpg")
+    root = mask_root(layout, subject)
+    for frame in (PICTURE, VIDEO):
+        for path in mask_paths(recipe, subject, sequence, "222200037", frame):
+            assert mask_regex(layout).fullmatch(path), path
+            assert root is None or not root or path.startswith(f"{root}/")
+
+
+@pytest.mark.parametrize("layout", SHAPES)
+def test_frames_plates_and_videos_match_no_shape(layout: str) -> None:
+    for path in ("031/images/0007/image_222200037.jpg", "031/background/image_A.jpg", VIDEO.path, "031/mask.mp4"):
+        assert not mask_regex(layout).fullmatch(path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "root"),
+    [
+        ("gha", "031"),
+        ("vhap", "031"),
+        ("beside", None),
+        ("a/{subject}/b/{camera}/{frame}.jpg", "a/031/b"),
+        ("s_{subject}/{frame}.jpg", "s_031"),
+        ("{camera}/{subject}_{frame}.jpg", ""),
+    ],
+)
+def test_the_root_is_the_deepest_folder_of_a_subject(layout: str, root: str | None) -> None:
+    assert mask_root(layout, "031") == root
