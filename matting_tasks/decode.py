@@ -1,8 +1,7 @@
-"""Decoding: the bytes of a picture to uint8 RGB, its structure checked first: OpenCV fills a cut one with gray."""
+"""Decoding: the bytes of a picture to uint8 RGB, its structure checked first: decoders fill a cut one with gray."""
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -11,19 +10,22 @@ import cv2
 import numpy as np
 
 from manifests.errors import InputFault
+from matting_tasks.decode_jpeg import END, FRAMES, SCAN, Segment, decode_jpeg, lacks_scans, segments, strict_decoder
 
 MAX_PIXELS = 1 << 28
 """Larger pictures are refused before decoding (the rig's have 7 million pixels)."""
 
 HEAD_BYTES = 1 << 16
 
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header of a picture says; `orientation` is EXIF's (1 = upright), `complete` if its end was found."""
+    """What the header of a picture says; `orientation` is EXIF's (1 = upright), `complete` if its end was found.
+
+    `lacks_scans`: the end was found before all scans of the JPEG.
+    """
 
     kind: str
     width: int
@@ -31,6 +33,7 @@ class Header:
     n_channels: int
     orientation: int = 1
     complete: bool = False
+    lacks_scans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +54,15 @@ def decode_image(data: bytes) -> Picture:
         raise _undecodable(f"the {header.kind} file is truncated: it ends after {len(data)} bytes without an end mark")
     if header.kind == "JPEG" and header.n_channels == 4:
         raise _undecodable("a CMYK JPEG: its colours cannot be known without its profile; store it as RGB")
-    flags = cv2.IMREAD_IGNORE_ORIENTATION
-    flags |= cv2.IMREAD_COLOR_RGB if header.kind == "JPEG" else cv2.IMREAD_UNCHANGED
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
-    except cv2.error as err:
-        if err.code == cv2.Error.StsNoMem:
-            raise MemoryError(f"no memory for a picture of {header.width}x{header.height} pixels") from err
-        raise _undecodable(f"the {header.kind} file cannot be decoded: {err.err or err}") from err
-    if pixels is None:
-        raise _undecodable(f"the {header.kind} file cannot be decoded: its data are damaged")
-    if header.kind == "PNG":
-        pixels = _to_rgb(pixels)
-    return Picture(np.ascontiguousarray(pixels), _note(header))
+    if header.lacks_scans:
+        raise _undecodable("the JPEG file is damaged: its end mark comes before all of its scans")
+    decoder = strict_decoder() if header.kind == "JPEG" else None
+    if decoder is not None:
+        pixels, oddity = decode_jpeg(data, decoder)
+    else:
+        pixels, oddity = _decode_with_opencv(data, header), None
+    notes = [note for note in (_note(header), oddity) if note is not None]
+    return Picture(np.ascontiguousarray(pixels), "; ".join(notes) or None)
 
 
 def decode_gray(data: bytes) -> np.ndarray:
@@ -86,27 +85,38 @@ def read_header(data: bytes) -> Header:
     return header
 
 
+def _decode_with_opencv(data: bytes, header: Header) -> np.ndarray:
+    """Decode to (H, W, 3) uint8 RGB; what libjpeg warns of passes."""
+    flags = cv2.IMREAD_IGNORE_ORIENTATION
+    flags |= cv2.IMREAD_COLOR_RGB if header.kind == "JPEG" else cv2.IMREAD_UNCHANGED
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error as err:
+        if err.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"no memory for a picture of {header.width}x{header.height} pixels") from err
+        raise _undecodable(f"the {header.kind} file cannot be decoded: {err.err or err}") from err
+    if pixels is None:
+        raise _undecodable(f"the {header.kind} file cannot be decoded: its data are damaged")
+    return _to_rgb(pixels) if header.kind == "PNG" else pixels
+
+
 def _walk_jpeg(data: bytes) -> Header:
-    """Follow the segments (ITU-T T.81, B.1) to the end mark; a thumbnail inside a segment is passed over."""
-    width = height = n_channels = 0
-    orientation, position, complete = 1, 2, False
-    while (found := _MARKER.search(data, position)) is not None:
-        marker, position = found.group()[-1], found.end()
-        if marker == 0xD9:
+    """Follow the segments to the end mark."""
+    frame: Segment | None = None
+    orientation, complete, scans = 1, False, []
+    for segment in segments(data):
+        if segment.mark == END:
             complete = True
-            break
-        if position + 2 > len(data):
-            break
-        (length,) = struct.unpack_from(">H", data, position)
-        segment = data[position + 2 : position + length]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(segment) >= 6:
-            height, width, n_channels = struct.unpack_from(">HHB", segment, 1)
-        elif marker == 0xE1 and segment.startswith(b"Exif\0\0"):
-            orientation = _exif_orientation(segment[6:])
-        position += length
-    if not width or not height:
+        elif segment.mark == SCAN:
+            scans.append(segment)
+        elif segment.mark in FRAMES and len(segment.payload) >= 6:
+            frame = segment
+        elif segment.mark == 0xE1 and segment.payload.startswith(b"Exif\0\0"):
+            orientation = _exif_orientation(segment.payload[6:])
+    height, width, n_channels = struct.unpack_from(">HHB", frame.payload, 1) if frame is not None else (0, 0, 0)
+    if frame is None or not width or not height:
         raise _undecodable(f"a JPEG without a readable frame header in its {len(data)} bytes: truncated or damaged")
-    return Header("JPEG", width, height, n_channels, orientation, complete)
+    return Header("JPEG", width, height, n_channels, orientation, complete, complete and lacks_scans(frame, scans))
 
 
 def _exif_orientation(tiff: bytes) -> int:

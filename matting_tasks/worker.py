@@ -34,7 +34,7 @@ Outcome = ShardSummary | ShardFailure
 
 MAX_TRIES = 2
 
-PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "av", "numpy", "ray", "pyarrow")
+PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "simplejpeg", "av", "numpy", "ray", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)
