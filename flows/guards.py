@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from flows.books import Books
 from manifests.decisions import Selection
 from manifests.errors import ForeignMasks, NoRoom, NothingSelected, UsageError
+from manifests.inventory import is_same_folder
 from manifests.layouts.outputs import BESIDE, GHA, VHAP, fields_of, frame_file_paths, mask_paths, plate_path
+from manifests.layouts.own_masks import check_apart_from_sources
 from manifests.manifest import Manifest, listed_subjects
 from manifests.plan import SubjectPlan
 from manifests.recipe import Recipe
@@ -64,24 +66,23 @@ def _foreign_masks(books: Books, subject: str) -> list[str]:
     if plan is None:
         return []
     ours = announced_frames(books.out, subject)
-    wanted = {
-        path
-        for shard in plan.pending
-        for frame in plan.manifest.frames.frames(shard.rows)
-        if (shard.sequence, shard.camera, frame.frame) not in ours
-        for path in _files_of(shard, frame)
-    }
+    cameras = {camera for _, camera, _ in ours}
+    wanted: set[str] = set()
+    for shard in plan.pending:
+        for frame in plan.manifest.frames.frames(shard.rows):
+            if (shard.sequence, shard.camera, frame.frame) not in ours:
+                wanted.update(_files_of(shard, frame))
+        if shard.recipe.write_frames and shard.camera not in cameras:
+            wanted.add(plate_path(subject, shard.camera))
     folders = {path.rpartition("/")[0].split("/", 1)[0] for path in wanted}
     return sorted(stat.path for folder in folders for stat in books.out.list(folder) if stat.path in wanted)
 
 
 def _files_of(shard: PlannedShard, frame: Frame) -> list[str]:
-    """Return where a frame of a shard, and the plate beside it, would be written."""
+    """Return where a frame of a shard would be written."""
     masks = mask_paths(shard.recipe, shard.subject, shard.sequence, shard.camera, frame)
-    if not shard.recipe.write_frames:
-        return [*masks]
-    others = frame_file_paths(shard.subject, frame.frame, shard.camera)
-    return [*masks, *others.values(), plate_path(shard.subject, shard.camera)]
+    others = frame_file_paths(shard.subject, frame.frame, shard.camera) if shard.recipe.write_frames else {}
+    return [*masks, *others.values()]
 
 
 def check_paths(books: Books, subjects: Sequence[str]) -> None:
@@ -89,10 +90,11 @@ def check_paths(books: Books, subjects: Sequence[str]) -> None:
     layout = books.recipe.output_layout
     if "subject" not in fields_of(layout) and len(listed_subjects(books.out)) > 1:
         raise UsageError(f"--output-layout {layout}: there are several subjects; put {{subject}} into the pattern.")
-    in_place = books.capture_url.rstrip("/") == books.out.url.rstrip("/")
+    in_place = is_same_folder(books.out, books.capture_url)
     for subject in subjects:
         plan = books.plan(subject)
         if plan is not None and in_place and not _has_own_names(books.recipe, plan.manifest):
+            check_apart_from_sources(books.recipe, plan.manifest.layout, plan.manifest.plate_pattern)
             _check_inputs_stay(plan)
         if plan is not None and not _are_told_apart(layout, plan.manifest):
             _check_no_mask_twice(plan, layout)
@@ -105,8 +107,9 @@ def _check_inputs_stay(plan: SubjectPlan) -> None:
     if manifest.calibration is not None:
         inputs.add(manifest.calibration.path)
     for shard in plan.planned:
+        plates = [plate_path(shard.subject, shard.camera)] if shard.recipe.write_frames else []
         for frame in manifest.frames.frames(shard.rows):
-            hit = next((path for path in _files_of(shard, frame) if path in inputs), None)
+            hit = next((path for path in (*plates, *_files_of(shard, frame)) if path in inputs), None)
             if hit is not None:
                 raise UsageError(
                     f"The run would write over {hit}, a file of the capture itself. Name another --out, or another "

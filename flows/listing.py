@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.settings import EnumerateSettings
+from manifests.decisions import read_decisions
 from manifests.errors import CaptureDiffers, NotACapture, SchemaNewer, SchemaUnknown, UsageError
+from manifests.inventory import is_same_folder
 from manifests.layouts import gha
 from manifests.layouts.base import Layout
 from manifests.layouts.detect import AUTO, WORDS, find_layout
 from manifests.manifest import Manifest, listed_subjects, read_manifest
 from manifests.numbering import GHA, SOURCE
+from manifests.recipe import Recipe
 from manifests.root import Root, read_root
 from manifests.storage import Folder
 
@@ -21,6 +24,7 @@ class Listing:
     """How a capture is listed; `numbering` is source | gha.
 
     `listed` are the subjects of the last manifest. `anew`: it was made in another way, and nothing was matted.
+    `recipes` are those of masks that lie in the capture, where it is the output root as well.
     """
 
     layout: Layout
@@ -29,6 +33,7 @@ class Listing:
     listed: tuple[str, ...] = ()
     replace_capture: bool = False
     anew: bool = False
+    recipes: tuple[Recipe, ...] = ()
 
 
 def resolve_listing(
@@ -40,11 +45,12 @@ def resolve_listing(
     """
     listed, root = listed_subjects(out), read_root(out)
     old = any_manifest(out, listed)
-    layout, subjects = _find(capture, out, settings, old, root)
+    recipes = _recipes_inside(capture, out, root)
+    layout, subjects = _find(capture, out, settings, _Before(old, root, recipes))
     numbering = _numbering(out, settings.geometry, layout, old, root)
     rule = pinned_rule(out, settings.fingerprint)
     anew = old is not None and (layout.name, numbering) != (old.layout, old.numbering)
-    return Listing(layout, rule, numbering, tuple(listed), replace_capture, anew), subjects
+    return Listing(layout, rule, numbering, tuple(listed), replace_capture, anew, recipes), subjects
 
 
 def pinned_rule(out: Folder, asked: str | None) -> str:
@@ -75,15 +81,28 @@ def old_manifest(out: Folder, subject: str) -> Manifest | None:
         return None
 
 
-def _find(
-    capture: Folder, out: Folder, settings: EnumerateSettings, old: Manifest | None, root: Root | None
-) -> tuple[Layout, list[str]]:
-    asked, plate = settings.layout, settings.plate or ""
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What an output root has: any manifest, its root record, and the recipes of masks in the capture itself."""
+
+    manifest: Manifest | None
+    root: Root | None
+    recipes: tuple[Recipe, ...]
+
+
+def _recipes_inside(capture: Folder, out: Folder, root: Root | None) -> tuple[Recipe, ...]:
+    if root is None or not is_same_folder(out, capture.url):
+        return ()
+    return tuple(decision.recipe for decision in read_decisions(out, root.decision))
+
+
+def _find(capture: Folder, out: Folder, settings: EnumerateSettings, before: _Before) -> tuple[Layout, list[str]]:
+    asked, plate, old, root = settings.layout, settings.plate or "", before.manifest, before.root
     if old is None:
-        return find_layout(capture, asked, plate)
+        return find_layout(capture, asked, plate, before.recipes)
     if asked == AUTO or old.layout in WORDS.get(asked, (asked,)):
         try:
-            return find_layout(capture, old.layout, plate or old.plate_pattern)
+            return find_layout(capture, old.layout, plate or old.plate_pattern, before.recipes)
         except NotACapture:
             if root is not None:
                 raise
@@ -92,7 +111,7 @@ def _find(
             f"{out.url} was matted from {old.capture_url} in the layout {old.layout}, and --layout {asked} would give "
             "its frames other names. Leave the option out, or name another --out."
         )
-    return find_layout(capture, asked, plate)
+    return find_layout(capture, asked, plate, before.recipes)
 
 
 def _numbering(out: Folder, geometry: str | None, layout: Layout, old: Manifest | None, root: Root | None) -> str:

@@ -28,7 +28,7 @@ def recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[No
     record = {
         "state": "running",
         "started": _now(),
-        "user": _user(),
+        "user": user_name(),
         "host": platform.node(),
         "version": _version(),
         "capture": books.capture_url,
@@ -97,7 +97,8 @@ def _version() -> str:
         return "unknown"
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

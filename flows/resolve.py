@@ -113,7 +113,7 @@ def resolve_weights(
         raise UsageError(f"--model {model}: {err}") from err
     if known.weights is None:
         if file is not None:
-            raise UsageError(f"Weights {file}: the model {model} has none; leave the option out.")
+            raise UsageError(f"Weights {file}: the model {model} has no weights; leave the option out.")
         return None
     try:
         if file is not None:

@@ -14,7 +14,10 @@ MOST_TROUBLES = 20
 
 @dataclass(frozen=True, slots=True)
 class Enumerated:
-    """One subject of the manifest: what it holds and what changed since it was last listed."""
+    """One subject of the manifest: what it holds and what changed since it was last listed.
+
+    `unread` are the files that are there and that the store did not give, with the reason.
+    """
 
     subject: str
     n_frames: int
@@ -26,18 +29,26 @@ class Enumerated:
     n_doubles: int = 0
     absent: tuple[str, ...] = ()
     layout: str = ""
+    is_forgotten: bool = False
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 def tell(enumerated: Sequence[Enumerated], say: Callable[[str], None], warn: Callable[[str], None]) -> None:
     """Say what a listing found, and warn of missing plates, faulty videos and frames that only some cameras have."""
     changes = sum((one.changes for one in enumerated), Changes())
-    text = f"Manifest: {count(len(enumerated), 'subject')}, {count(sum(one.n_frames for one in enumerated), 'frame')}"
+    n_subjects = sum(not one.is_forgotten for one in enumerated)
+    text = f"Manifest: {count(n_subjects, 'subject')}, {count(sum(one.n_frames for one in enumerated), 'frame')}"
     layout = next((one.layout for one in enumerated if one.layout), "")
     text += f", layout {layout}" if layout else ""
     if changes:
         text += f" ({changes.added:,} files added, {changes.changed:,} changed, {changes.vanished:,} vanished)"
     say(text)
-    troubles = [trouble for one in enumerated for trouble in _troubles(one)]
+    for one in enumerated:
+        if one.is_forgotten:
+            warn(
+                f"subject {one.subject} was forgotten here and is left out; to matte it again: --subjects {one.subject}"
+            )
+    troubles = [trouble for one in enumerated if not one.is_forgotten for trouble in _troubles(one)]
     for trouble in troubles[:MOST_TROUBLES]:
         warn(trouble)
     if len(troubles) > MOST_TROUBLES:
@@ -67,10 +78,7 @@ def _troubles(one: Enumerated) -> Iterator[str]:
         gone = f"{one.changes.vanished} frames" if one.changes.vanished else "and has no frame"
         what = "is no longer in the capture, and left the manifest with its" if one.changes.vanished else "is empty"
         yield f"{who} {what} {gone}"
-    if one.absent:
-        yield f"{who}: nothing of camera {', '.join(one.absent)}, which the rig has"
-    if one.n_doubles:
-        yield f"{who}: {count(one.n_doubles, 'file')} left out, another one is the same frame or plate"
+    yield from _file_troubles(who, one)
     for camera, fault in one.plate_faults.items():
         yield f"{_where(who, '', [camera])}: plate {fault}"
     yield from _video_troubles(who, one)
@@ -80,6 +88,16 @@ def _troubles(one: Enumerated) -> Iterator[str]:
                 f"{_where(who, sequence, [camera])}: lacks frames that other cameras have "
                 f"({len(frames)}): {ranges(frames)}"
             )
+
+
+def _file_troubles(who: str, one: Enumerated) -> Iterator[str]:
+    """Yield a line for what is not there, what is there twice, and each file that the store did not give."""
+    if one.absent:
+        yield f"{who}: nothing of camera {', '.join(one.absent)}, which the rig has"
+    if one.n_doubles:
+        yield f"{who}: {count(one.n_doubles, 'file')} left out, another one is the same frame or plate"
+    for path, reason in one.unread.items():
+        yield f"{who}: {path} could not be read ({reason}); the next listing tries again"
 
 
 def _video_troubles(who: str, one: Enumerated) -> Iterator[str]:

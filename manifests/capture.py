@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from manifests.layouts.base import EVERY_CAMERA, Found, Layout
+from manifests.layouts.own_masks import OthersTree, written_by
+from manifests.recipe import Recipe
 from manifests.records import CalibrationFile, FileStat, Plate
 from manifests.sharding import FrameTable
 from manifests.storage import Folder
@@ -18,6 +21,8 @@ Key = TypeVar("Key")
 PictureKey = tuple[str, str, int]
 Stream = tuple[str, str]
 """(sequence, camera) of one subject."""
+
+BLOCK_BYTES = 8 << 20
 
 _SUFFIX_RANK = {"jpg": 0, "jpeg": 1, "png": 2}
 
@@ -89,13 +94,14 @@ class _Files:
         return {camera for _, camera, _ in self.frames} | {camera for _, camera in self.videos}
 
 
-def scan_subject(capture: Folder, subject: str, rule: str, layout: Layout) -> Scanned:
+def scan_subject(capture: Folder, subject: str, rule: str, layout: Layout, recipes: Sequence[Recipe] = ()) -> Scanned:
     """List a subject once and sort what is there; `rule` makes the fingerprints.
 
-    Only with the rule `content` is a file read.
+    Only with the rule `content` is a file read. `recipes` are those of masks that lie in the capture: files that they
+    have written are left out.
     """
     files = _Files()
-    for found, file in layout.files(capture, subject):
+    for found, file in layout.files(OthersTree(capture, written_by(recipes, layout.name, layout.plate)), subject):
         files.add(found, file)
     stat = files.calibration
     return Scanned(
@@ -116,6 +122,21 @@ def fingerprint_of(data: bytes | None, stat: FileStat, rule: str) -> str:
     if rule == "content":
         return hashlib.sha256(data or b"").hexdigest()
     return stat.fingerprint(rule)
+
+
+def content_hash(folder: Folder, path: str) -> str:
+    """Return the SHA-256 of a file as hex digits, reading a block at a time; raises OSError."""
+    digest, start = hashlib.sha256(), 0
+    while block := folder.read_range(path, start, start + BLOCK_BYTES):
+        digest.update(block)
+        start += len(block)
+    return digest.hexdigest()
+
+
+def hash_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file on this machine's disk as hex digits, reading a block at a time."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_column(values: Iterable[str]) -> np.ndarray:
@@ -139,7 +160,7 @@ def _rank(stat: FileStat) -> tuple[int, str]:
 
 
 def _fingerprint(capture: Folder, stat: FileStat, rule: str) -> str:
-    return fingerprint_of(capture.read(stat.path) if rule == "content" else None, stat, rule)
+    return content_hash(capture, stat.path) if rule == "content" else stat.fingerprint(rule)
 
 
 def _plates(capture: Folder, subject: str, rule: str, files: _Files) -> dict[str, Plate]:

@@ -20,10 +20,15 @@ def write_failure(out: Folder, failure: ShardFailure, run_id: str) -> None:
     out.write_atomic(_path(failure.subject, failure.shard_id), json.dumps(record, indent=1, sort_keys=True).encode())
 
 
+def failures_folder(subject: str) -> str:
+    """Return the folder of a subject's failures, relative to the output root."""
+    return f"{FAILURES}/{subject_folder(subject)}"
+
+
 def read_failures(out: Folder, subject: str) -> dict[str, dict[str, Any]]:
     """Return the failures of a subject by shard_id."""
     found: dict[str, dict[str, Any]] = {}
-    for stat in out.list(f"{FAILURES}/{subject_folder(subject)}"):
+    for stat in out.list(failures_folder(subject)):
         shard_id = stat.path.rsplit("/", 1)[-1].removesuffix(".json")
         unreadable = {"shard_id": shard_id, "kind": "unreadable", "message": f"{stat.path} is damaged"}
         try:
@@ -41,4 +46,4 @@ def clear_failures(out: Folder, subject: str, committed: Iterable[str]) -> None:
 
 
 def _path(subject: str, shard_id: str) -> str:
-    return f"{FAILURES}/{subject_folder(subject)}/{shard_id}.json"
+    return f"{failures_folder(subject)}/{shard_id}.json"

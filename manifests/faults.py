@@ -60,7 +60,7 @@ def video_faults(frames: FrameTable, plates: Iterable[str] = ()) -> dict[Stream,
     cameras = sorted({*(camera for found in firsts.values() for camera in found), *plates})
     faults: dict[Stream, VideoFault] = {}
     for sequence, found in firsts.items():
-        longest = int(frames.video_frames[list(found.values())].max())
+        longest = max(0, int(frames.video_frames[list(found.values())].max()))
         for camera in cameras:
             fault = _video_fault(frames, found.get(camera), longest)
             if fault is not None:
@@ -71,8 +71,8 @@ def video_faults(frames: FrameTable, plates: Iterable[str] = ()) -> dict[Stream,
 def _video_fault(frames: FrameTable, row: int | None, longest: int) -> VideoFault | None:
     if row is None:
         return VideoFault("absent", 0, longest)
-    n_frames, size_bytes = int(frames.video_frames[row]), int(frames.size_bytes[row])
-    if n_frames == longest and n_frames:
+    n_frames, size_bytes = max(0, int(frames.video_frames[row])), int(frames.size_bytes[row])
+    if n_frames and n_frames == longest:
         return None
     return VideoFault("short" if n_frames else "unreadable", n_frames, longest, size_bytes)
 

@@ -10,14 +10,18 @@ from urllib.parse import unquote
 import numpy as np
 
 from manifests.capture import Scanned, Video
-from manifests.numbering import SOURCE, numbering_path
+from manifests.numbering import MANIFEST, SOURCE, numbering_paths
 from manifests.records import CalibrationFile, Plate
 from manifests.rows import streams
-from manifests.sharding import FrameTable, subject_folder
+from manifests.sharding import NOT_PROBED, FrameTable, subject_folder
 from manifests.storage import Folder
 from manifests.tables import read_frames, read_plates, write_frames, write_plates
 
-MANIFEST = "_cleanplate/manifest"
+_TOLD = (
+    *("sequence", "camera", "frame", "source_frame", "path", "kind", "size_bytes", "fingerprint"),
+    *("visible_path", "visible_fingerprint", "width", "height", "video_frames"),
+)
+"""The columns of frames that differ only where the capture does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,8 @@ def drop_all(out: Folder, subjects: Iterable[str]) -> None:
     """Delete the manifests and numbers of subjects of which nothing was matted, to list them in another way."""
     for subject in subjects:
         drop_manifest(out, subject)
-        out.delete([numbering_path(subject)])
+        for path in numbering_paths(out, subject):
+            out.delete([path])
 
 
 def listed_subjects(out: Folder) -> list[str]:
@@ -155,6 +160,13 @@ def compare(old: Manifest | None, new: Manifest) -> Changes:
     vanished = sum(path not in after for path in before)
     changed = sum(before[path] != fingerprint for path, fingerprint in after.items() if path in before)
     return Changes(added, changed, vanished)
+
+
+def is_same(old: Manifest | None, new: Manifest) -> bool:
+    """Tell whether two manifests say the same, down to numbers and measures; times of files do not count."""
+    if old is None or (old.meta, old.plates) != (new.meta, new.plates):
+        return False
+    return all(np.array_equal(getattr(old.frames, name), getattr(new.frames, name)) for name in _TOLD)
 
 
 def _file_name(subject: str) -> str:
@@ -197,7 +209,7 @@ def _same_videos(videos: tuple[Video, ...], old: FrameTable) -> tuple[Video, ...
     known = {}
     for rows in streams(old).values():
         first = rows.start
-        if old.kind[first] == "video":
+        if old.kind[first] == "video" and old.video_frames[first] != NOT_PROBED:
             measures = int(old.video_frames[first]), int(old.width[first]), int(old.height[first])
             known[old.path[first], old.fingerprint[first]] = measures
     return tuple(

@@ -1,14 +1,16 @@
-"""Numbering: which frame of the output a frame of a sequence becomes, frozen once it was given."""
+"""Numbering: which frame of the output a frame of a sequence becomes, frozen once anything was matted."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from manifests.errors import SchemaUnknown
+from manifests.root import read_root
 from manifests.sharding import subject_folder
 from manifests.storage import Folder
 
@@ -17,6 +19,7 @@ SOURCE = "source"
 GHA = "gha"
 """Every third frame, and numbers that run on over the sequences of a subject."""
 STRIDE = 3
+MANIFEST = "_cleanplate/manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,17 @@ def n_taken(n_source: int) -> int:
     return -(-n_source // STRIDE)
 
 
-def numbering_path(subject: str) -> str:
-    """Return where the numbers of a subject are kept, relative to the output root."""
-    return f"_cleanplate/manifest/{subject_folder(subject)}.numbering.json"
+def numbering_path(subject: str, version: int = 0) -> str:
+    """Return where the numbers of a subject are kept, relative to the output root; the last version there is holds."""
+    later = f".{version}" if version else ""
+    return f"{MANIFEST}/{subject_folder(subject)}.numbering{later}.json"
+
+
+def numbering_paths(out: Folder, subject: str) -> list[str]:
+    """Return all files that there are of the numbers of a subject, the last version first: to be deleted in order."""
+    name = re.compile(re.escape(f"{MANIFEST}/{subject_folder(subject)}.numbering") + r"(?:\.(\d+))?\.json")
+    found = [matched for stat in out.list(MANIFEST) if (matched := name.fullmatch(stat.path))]
+    return [matched[0] for matched in sorted(found, key=lambda matched: int(matched[1] or 0), reverse=True)]
 
 
 def extend(spans: Sequence[Span], lengths: Mapping[str, int]) -> tuple[Span, ...]:
@@ -72,28 +83,50 @@ def numbers(spans: Sequence[Span], sequence: str, taken: np.ndarray) -> np.ndarr
 
 def read_numbering(out: Folder, subject: str) -> tuple[Span, ...] | None:
     """Return the spans of a subject, or None where none were given; raises SchemaUnknown."""
-    path = numbering_path(subject)
+    version, spans = _standing(out, subject)
+    return None if version < 0 else spans
+
+
+def settle_numbering(
+    out: Folder, subject: str, lengths: Mapping[str, int], may_change: bool = True
+) -> tuple[Span, ...]:
+    """Return the spans that hold for a subject, after writing what they lack; raises SchemaUnknown.
+
+    They are made anew until root.json is there, unless `may_change` is false: sequences that were listed by and by, as
+    during a download, are then in sorted order. Afterwards no number changes. Each change is a new version, and holds
+    all spans: of two runs at once that write the same version one wins, and the other extends what that one wrote.
+    """
+    is_frozen = not may_change or read_root(out) is not None
+    version, before = _standing(out, subject)
+    spans, wanted = before, extend(before if is_frozen else (), lengths)
+    while wanted != spans:
+        is_mine = out.put_if_absent(numbering_path(subject, version + 1), _to_json(wanted))
+        version, spans = _standing(out, subject)
+        wanted = extend(spans, lengths)
+        if is_mine and not is_frozen and read_root(out) is not None:
+            is_frozen, wanted = True, extend(before or spans, lengths)
+    return spans
+
+
+def _standing(out: Folder, subject: str) -> tuple[int, tuple[Span, ...]]:
+    """Return the last version of the numbers of a subject, -1 where there is none, and its spans."""
+    version, data = -1, b""
+    while True:
+        try:
+            data = out.read(numbering_path(subject, version + 1))
+        except FileNotFoundError:
+            return version, () if version < 0 else _parsed(out, numbering_path(subject, version), data)
+        version += 1
+
+
+def _parsed(out: Folder, path: str, data: bytes) -> tuple[Span, ...]:
     try:
-        return tuple(Span(*_checked(row)) for row in json.loads(out.read(path))["spans"])
-    except FileNotFoundError:
-        return None
+        return tuple(Span(*_checked(row)) for row in json.loads(data)["spans"])
     except (ValueError, KeyError, TypeError) as err:
         raise SchemaUnknown(
             f"{out.url}/{path} cannot be read ({err!r}). It says which frame of the dataset each frame of a video "
             "became: restore it from a copy, or name another --out."
         ) from err
-
-
-def freeze_numbering(out: Folder, subject: str, lengths: Mapping[str, int]) -> tuple[Span, ...]:
-    """Return the spans of a subject after writing what they lacked; of two runs at once the first one's hold."""
-    spans = read_numbering(out, subject)
-    if spans is None:
-        out.put_if_absent(numbering_path(subject), _to_json(extend((), lengths)))
-        spans = read_numbering(out, subject) or ()
-    grown = extend(spans, lengths)
-    if grown != spans:
-        out.write_atomic(numbering_path(subject), _to_json(grown))
-    return grown
 
 
 def _to_json(spans: Sequence[Span]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,12 +21,21 @@ STATUSES = (
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What a listing says of one file; `etag` in object stores, `mtime_ns` on disks."""
+    """What a listing says of one file; `etag` in object stores, `mtime_ns` on disks.
+
+    `modified_ns` is when an object store says that it was written: for ages, never part of what identifies a file.
+    """
 
     path: str
     size_bytes: int
     mtime_ns: int | None = None
     etag: str | None = None
+    modified_ns: int | None = field(default=None, compare=False)
+
+    @property
+    def written_ns(self) -> int | None:
+        """Return when the file was written, in ns since 1970 by the clock of its store; None where it does not tell."""
+        return self.mtime_ns if self.mtime_ns is not None else self.modified_ns
 
     def fingerprint(self, rule: str) -> str:
         """Return the text by which a changed file is known, by `rule` (stat | size | etag).

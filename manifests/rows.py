@@ -9,18 +9,15 @@ import numpy as np
 
 from manifests.capture import Scanned, Stream, Video, text_column
 from manifests.numbering import STRIDE, Span, n_taken, numbers
-from manifests.sharding import FrameTable
+from manifests.sharding import NOT_PROBED, FrameTable
+from manifests.stretches import stretches
 
 
 def streams(frames: FrameTable) -> dict[Stream, slice]:
     """Return the rows of each (sequence, camera), in the order of the table."""
-    if not len(frames):
-        return {}
-    changes = (frames.sequence[1:] != frames.sequence[:-1]) | (frames.camera[1:] != frames.camera[:-1])
-    borders = [0, *(np.flatnonzero(changes) + 1).tolist(), len(frames)]
     return {
-        (frames.sequence[start], frames.camera[start]): slice(start, stop)
-        for start, stop in zip(borders[:-1], borders[1:], strict=True)
+        (frames.sequence[rows.start], frames.camera[rows.start]): rows
+        for rows in stretches(frames.sequence, frames.camera)
     }
 
 
@@ -28,8 +25,8 @@ def taken_lengths(scanned: Scanned) -> dict[str, int]:
     """Return, per sequence, how many frames of its longest camera are taken when every third one is."""
     lengths = {sequence: n_taken(n_source) for sequence, n_source in video_lengths(scanned.videos).items()}
     frames = scanned.frames
-    for sequence, rows in _by_sequence(frames):
-        lengths[sequence] = int(frames.source_frame[rows].max()) // STRIDE + 1
+    for rows in stretches(frames.sequence):
+        lengths[frames.sequence[rows.start]] = int(frames.source_frame[rows].max()) // STRIDE + 1
     return lengths
 
 
@@ -84,7 +81,7 @@ def _of_videos(subject: str, videos: Sequence[Video], spans: Sequence[Span] | No
         visible_fingerprint=empty,
         width=number((video.width for video in videos), np.int32),
         height=number((video.height for video in videos), np.int32),
-        video_frames=number((video.n_frames for video in videos), np.int32),
+        video_frames=number((video.n_frames if video.is_probed else NOT_PROBED for video in videos), np.int32),
     )
 
 
@@ -93,13 +90,6 @@ def _renumbered(frames: FrameTable, spans: Sequence[Span]) -> FrameTable:
     columns = {f.name: getattr(frames, f.name)[taken] for f in fields(frames) if f.name != "subject"}
     kept = FrameTable(subject=frames.subject, **columns)
     frame = np.zeros(len(kept), dtype=np.int32)
-    for sequence, rows in _by_sequence(kept):
-        frame[rows] = numbers(spans, sequence, kept.source_frame[rows] // STRIDE)
+    for rows in stretches(kept.sequence):
+        frame[rows] = numbers(spans, kept.sequence[rows.start], kept.source_frame[rows] // STRIDE)
     return replace(kept, frame=frame)
-
-
-def _by_sequence(frames: FrameTable) -> Iterable[tuple[str, slice]]:
-    """Yield each sequence of a sorted table with its rows."""
-    borders = [0, *(np.flatnonzero(frames.sequence[1:] != frames.sequence[:-1]) + 1).tolist(), len(frames)]
-    if len(frames):
-        yield from ((frames.sequence[a], slice(a, b)) for a, b in zip(borders, borders[1:], strict=False))

@@ -6,7 +6,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from manifests.storage import Folder
@@ -54,11 +54,13 @@ def announced_frames(out: Folder, subject: str) -> set[tuple[str, str, int]]:
 
     Masks of other frames are foreign: a run announces before it writes.
     """
-    found: set[tuple[str, str, int]] = set()
-    for run in read_runs(out):
-        for sequence, camera, spans in run.get("announced", {}).get(subject, ()):
-            found |= {(sequence, camera, frame) for first, last in spans for frame in range(first, last + 1)}
-    return found
+    return {key for run in read_runs(out) for key in announced_by(run, subject)}
+
+
+def announced_by(run: Mapping[str, Any], subject: str) -> Iterator[tuple[str, str, int]]:
+    """Yield (sequence, camera, frame) of the frames of a subject that one run has announced."""
+    for sequence, camera, spans in run.get("announced", {}).get(subject, ()):
+        yield from ((sequence, camera, frame) for first, last in spans for frame in range(first, last + 1))
 
 
 def spans_of(frames: Iterable[int]) -> list[tuple[int, int]]:

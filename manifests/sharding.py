@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from manifests.cells import Cell, Shared, StreamRows, cell_digest, cells_of, shared_identity, streams_of
 from manifests.records import CalibrationFile, Frame, Plate, Shard
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 GRID = 64
 """Frame numbers in a cell of the grid; pinned in root.json."""
+NOT_PROBED = -1
+"""`video_frames` of a video whose index the store did not give: the next listing asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class FrameTable:
 
     Text columns are object arrays; `frame`, `source_frame`, `width`, `height` int32 (0 = not probed),
     `size_bytes` int64. An empty `visible_path` means that there is none. `video_frames` int32 is how many frames the
-    index of a video names, 0 for pictures.
+    index of a video names, 0 for pictures and NOT_PROBED for a video that the store did not give.
     """
 
     subject: str
@@ -127,25 +130,29 @@ def plan_subject(
     """Return the shards of a subject: for each decision, its cells that still decide a frame.
 
     A shard's identity is made from all frames of the cell that its decision selects, so that later decisions
-    do not change it; its work is only those frames that no later decision selects.
+    do not change it; its work is only those frames that no later decision selects. A camera's place in lockstep is
+    its rank among the cameras of the sequence that its decision gives this recipe, whatever is matted now.
     """
     selected = [decision.selection.rows(table) for decision in decisions]
     decider = np.zeros(len(table), dtype=np.int32)
     for index, rows in enumerate(selected):
         decider[rows] = index
     planned: list[PlannedShard] = []
-    for stream in _streams(table):
+    ranks: Counter[tuple[int, str, bool]] = Counter()
+    for stream in streams_of(table):
+        plate = plate_of(plates, table.subject, stream.camera)
         for index, decision in enumerate(decisions):
+            recipe = decision.recipe.of_plate(plate)
+            place = index, stream.sequence, recipe is decision.recipe
+            rank, ranks[place] = ranks[place], ranks[place] + 1
             if not (decider[stream.rows] == index).any():
                 continue
-            chosen = stream.rows[selected[index][stream.rows]]
-            plate = plate_of(plates, table.subject, stream.camera)
-            recipe = decision.recipe.of_plate(plate)
-            shared = list(_shared(recipe, plate, calibration, decision.number))
-            for cell in _cells(table, stream, chosen, recipe, grid):
+            shared = shared_identity(recipe, plate, calibration, decision.number)
+            order = _Order(decision.number, recipe, shared, rank)
+            for cell in cells_of(table, stream, stream.rows[selected[index][stream.rows]], recipe, grid):
                 decided = cell.rows[decider[cell.rows] == index]
                 if len(decided):
-                    planned.append(_planned(table, shared, decision, recipe, stream, cell, decided))
+                    planned.append(_planned(table, stream, order, cell, decided))
     return sorted(planned, key=lambda shard: int(shard.rows[0]))
 
 
@@ -176,100 +183,24 @@ def _percent(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
-    """All rows of one (sequence, camera), and the camera's rank among those of the sequence."""
+class _Order:
+    """What a decision wants of a camera; `rank` is the camera's among those of the sequence that get this recipe."""
 
-    sequence: str
-    camera: str
+    decision: int
+    recipe: Recipe
+    shared: Shared
     rank: int
-    rows: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """The selected rows of one shard, the rows that lead to them, and which piece of its stream it is."""
-
-    rows: np.ndarray
-    through: np.ndarray
-    piece: int
-
-
-def _streams(table: FrameTable) -> Iterator[_Stream]:
-    """Cut the rows of a table where the sequence or the camera changes."""
-    if not len(table):
-        return
-    changes = (table.sequence[1:] != table.sequence[:-1]) | (table.camera[1:] != table.camera[:-1])
-    last, rank = None, 0
-    for rows in np.split(np.arange(len(table)), np.flatnonzero(changes.astype(bool)) + 1):
-        sequence, camera = table.sequence[rows[0]], table.camera[rows[0]]
-        rank = rank + 1 if sequence == last else 0
-        last = sequence
-        yield _Stream(sequence, camera, rank, rows)
-
-
-def _cells(table: FrameTable, stream: _Stream, chosen: np.ndarray, recipe: Recipe, grid: int) -> Iterator[_Cell]:
-    """Cut the chosen rows of a stream by the grid or, for a temporal model, into the pieces of `split`.
-
-    A temporal model sees all frames of its piece up to the last chosen one, and `lead_in` frames before.
-    """
-    if not recipe.temporal:
-        number = table.frame[chosen] // grid
-        for rows in np.split(chosen, np.flatnonzero(number[1:] != number[:-1]) + 1):
-            yield _Cell(rows, rows, 0)
-        return
-    length = recipe.split or len(stream.rows)
-    for piece, start in enumerate(range(0, len(stream.rows), length)):
-        rows = np.intersect1d(chosen, stream.rows[start : start + length], assume_unique=True)
-        if len(rows):
-            first = stream.rows[max(0, start - recipe.lead_in)] if piece else stream.rows[0]
-            yield _Cell(rows, np.arange(first, rows[-1] + 1), piece)
-
-
-def _shared(
-    recipe: Recipe, plate: Plate, calibration: CalibrationFile | None, decision: int
-) -> Iterator[list[str | int | None]]:
-    """Yield what identifies all shards of a camera: the files that its frames share and are read, and the recipe."""
-    yield [plate.path, plate.fingerprint] if recipe.uses_plate or recipe.write_frames else []
-    if recipe.write_frames and calibration is not None:
-        yield [calibration.path, calibration.fingerprint]
-    yield [recipe.recipe_id, decision]
-
-
-def _planned(
-    table: FrameTable,
-    shared: list[list[str | int | None]],
-    decision: Decision,
-    recipe: Recipe,
-    stream: _Stream,
-    cell: _Cell,
-    decided: np.ndarray,
-) -> PlannedShard:
-    shard_id = _shard_id(table, shared, recipe, stream, cell)
-    names = shard_id, table.subject, stream.sequence, stream.camera, decision.number, recipe, decided
+def _planned(table: FrameTable, stream: StreamRows, order: _Order, cell: Cell, decided: np.ndarray) -> PlannedShard:
+    recipe = order.recipe
+    first, last = int(table.frame[cell.rows[0]]), int(table.frame[cell.rows[-1]])
+    digest = cell_digest(table, order.shared, recipe, stream, cell)
+    shard_id = f"{encode_name(stream.sequence)}_{encode_name(stream.camera)}_{first}-{last}_{digest}"
+    names = shard_id, table.subject, stream.sequence, stream.camera, order.decision, recipe, decided
     if not recipe.temporal:
         return PlannedShard(*names, through=decided)
-    batch, slot = divmod(stream.rank, recipe.numerics.batch)
-    lockstep = decision.number, recipe, stream.sequence, cell.piece, batch
+    batch, slot = divmod(order.rank, recipe.numerics.batch)
+    lockstep = order.decision, recipe, stream.sequence, cell.piece, batch
     through = cell.through[cell.through <= decided[-1]]
     return PlannedShard(*names, through=through, slot=slot, lockstep=lockstep)
-
-
-def _shard_id(
-    table: FrameTable,
-    shared: list[list[str | int | None]],
-    recipe: Recipe,
-    stream: _Stream,
-    cell: _Cell,
-) -> str:
-    identity = [
-        [table.subject, stream.sequence, stream.camera],
-        table.frame[cell.rows].tolist(),
-        table.fingerprint[cell.through].tolist(),
-        table.visible_fingerprint[cell.through].tolist() if recipe.visible else [],
-        *shared,
-    ]
-    if recipe.temporal:
-        identity.append(table.frame[cell.through].tolist())
-    digest = hashlib.sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()[:10]
-    first, last = int(table.frame[cell.rows[0]]), int(table.frame[cell.rows[-1]])
-    return f"{encode_name(stream.sequence)}_{encode_name(stream.camera)}_{first}-{last}_{digest}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ from manifests.records import FileStat
 
 TEMPORARY = ".cleanplate-"
 """Prefix of files that are being written; never read, listed or counted."""
+_LEFTOVER = re.compile(re.escape(TEMPORARY) + "[0-9a-f]{32}")
 
 
 class Folder(Protocol):
@@ -52,8 +54,17 @@ class Folder(Protocol):
     def children(self, prefix: str = "") -> tuple[str, ...]:
         """Return the sorted names of the folders directly below the folder `prefix`."""
 
+    def leftovers(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield what unfinished writes have left below the folder `prefix`, or hold there now."""
+
     def delete(self, paths: Iterable[str]) -> None:
         """Delete files; a file that is not there is fine."""
+
+    def delete_leftovers(self, leftovers: Iterable[FileStat]) -> None:
+        """Delete what `leftovers` has yielded."""
+
+    def prune(self, paths: Iterable[str]) -> None:
+        """Delete the folders of deleted files that are empty now, and those above them; stores may have none."""
 
     def free_bytes(self) -> int | None:
         """Return the room that is left, or None where the store does not tell."""
@@ -134,6 +145,21 @@ class LocalFolder:
 
     def list(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield all files below `prefix`; temporary files are passed over, and links that lead back up."""
+        for path, entry in self._entries(prefix):
+            if not entry.name.startswith(TEMPORARY):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    yield FileStat(path, stat.st_size, stat.st_mtime_ns)
+
+    def leftovers(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield the temporary files below `prefix`."""
+        for path, entry in self._entries(prefix):
+            if _LEFTOVER.fullmatch(entry.name):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    yield FileStat(path, stat.st_size, stat.st_mtime_ns)
+
+    def _entries(self, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         pending: list[tuple[str, frozenset[str]]] = [(prefix.strip("/"), frozenset())]
         while pending:
             folder, above = pending.pop()
@@ -150,10 +176,8 @@ class LocalFolder:
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir():
                         pending.append((path, above))
-                    elif not entry.name.startswith(TEMPORARY):
-                        with contextlib.suppress(FileNotFoundError):
-                            stat = entry.stat()
-                            yield FileStat(path, stat.st_size, stat.st_mtime_ns)
+                    else:
+                        yield path, entry
 
     def children(self, prefix: str = "") -> tuple[str, ...]:
         """Return the sorted names of the folders directly below `prefix`."""
@@ -167,6 +191,22 @@ class LocalFolder:
         """Delete files; a file that is not there is fine."""
         for path in paths:
             self._at(path).unlink(missing_ok=True)
+
+    def delete_leftovers(self, leftovers: Iterable[FileStat]) -> None:
+        """Delete temporary files."""
+        self.delete(leftover.path for leftover in leftovers)
+
+    def prune(self, paths: Iterable[str]) -> None:
+        """Delete the folders of `paths` that are empty, and those above them up to the root, which stays."""
+        for folder in sorted({self._at(path).parent for path in paths}, reverse=True):
+            while folder != self.root:
+                try:
+                    folder.rmdir()
+                except FileNotFoundError:
+                    pass
+                except OSError:  # not empty
+                    break
+                folder = folder.parent
 
     def free_bytes(self) -> int:
         """Return the room that is left on the disk which holds, or will hold, the folder."""

@@ -72,6 +72,16 @@ class MemoryFolder:
         for path in paths:
             self.files.pop(path, None)
 
+    def leftovers(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield nothing: a write is never seen in part."""
+        return iter(())
+
+    def delete_leftovers(self, leftovers: Iterable[FileStat]) -> None:
+        """Do nothing: there are none."""
+
+    def prune(self, paths: Iterable[str]) -> None:
+        """Do nothing: a folder is there as long as a file is in it."""
+
     def free_bytes(self) -> None:
         """Tell nothing."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +114,9 @@ class S3Folder:
         for name, info in found.items():
             if info["type"] == "file" and not name.endswith("/"):
                 path = name[len(self._root) + 1 :]
-                yield FileStat(path, int(info["size"]), None, _plain(info.get("ETag", "")))
+                yield FileStat(
+                    path, int(info["size"]), None, _plain(info.get("ETag", "")), _ns(info.get("LastModified"))
+                )
 
     def children(self, prefix: str = "") -> tuple[str, ...]:
         """Return the sorted names of the folders directly below `prefix`."""
@@ -127,6 +131,27 @@ class S3Folder:
         """Delete objects; one that is not there is fine."""
         for path in paths:
             self._call(self._fs.call_s3, "delete_object", Bucket=self._bucket, Key=self._key(path))
+
+    def leftovers(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield multipart uploads that were begun and not ended, by id as etag; none where the server lists none."""
+        below = self._key(f"{prefix.strip('/')}/" if prefix else "")
+        try:
+            answer = self._call(self._fs.call_s3, "list_multipart_uploads", Bucket=self._bucket, Prefix=below)
+        except OSError:  # servers that do not know the request answer it in many ways
+            return
+        for upload in answer.get("Uploads", ()):
+            path = upload["Key"].removeprefix(self._key(""))
+            yield FileStat(path, 0, None, upload["UploadId"], _ns(upload.get("Initiated")))
+
+    def delete_leftovers(self, leftovers: Iterable[FileStat]) -> None:
+        """Abort multipart uploads."""
+        for upload in leftovers:
+            key = {"Bucket": self._bucket, "Key": self._key(upload.path), "UploadId": upload.etag}
+            with contextlib.suppress(FileNotFoundError):
+                self._call(self._fs.call_s3, "abort_multipart_upload", **key)
+
+    def prune(self, paths: Iterable[str]) -> None:
+        """Do nothing: a store has no folders."""
 
     def free_bytes(self) -> None:
         """Tell nothing: a bucket has no end."""
@@ -193,6 +218,10 @@ class S3Folder:
 
     def _exists(self, path: str) -> bool:
         return bool(self._call(self._fs.exists, self._full(path)))
+
+
+def _ns(time_utc: datetime | None) -> int | None:
+    return None if time_utc is None else int(time_utc.timestamp()) * 10**9
 
 
 def _plain(etag: str) -> str:

@@ -101,6 +101,14 @@ def read_rows(data: bytes, path: str) -> tuple[list[FrameRow], Meta]:
     return [FrameRow(**row) for row in arrow.select(ROWS.names).to_pylist()], meta
 
 
+def read_row_columns(data: bytes, path: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return some columns of the rows of a receipt, as one tuple a row."""
+    arrow, _ = _from_parquet("rows", data, path, ROWS, names)
+    known = set(arrow.column_names)
+    empty = [None] * len(arrow)
+    return list(zip(*(arrow[name].to_pylist() if name in known else empty for name in names), strict=True))
+
+
 def read_failed_counts(data: bytes, path: str) -> dict[str, int]:
     """Return shard_id -> number of rows that are not ok, reading two columns of a compacted file."""
     arrow, _ = _from_parquet("rows", data, path, ROWS, ["shard_id", "status"])

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile, gettempdir
 
 import numpy as np
 
-from manifests.capture import fingerprint_of
+from manifests.capture import fingerprint_of, hash_of_file
 from manifests.errors import InputChanged, InputFault
 from manifests.recipe import Recipe
 from manifests.records import FileStat, Frame, Shard
@@ -203,6 +203,6 @@ class VideoFrameReader(FrameReader):
 
     def _checked(self, frame: Frame, path: Path, stat: FileStat) -> VideoReader:
         rule = self.shard.fingerprint_rule
-        data = path.read_bytes() if rule == "content" else None
-        self.check_unchanged(frame.path, frame.fingerprint, fingerprint_of(data, stat, rule))
+        found = hash_of_file(path) if rule == "content" else fingerprint_of(None, stat, rule)
+        self.check_unchanged(frame.path, frame.fingerprint, found)
         return VideoReader(path, VIDEO_THREADS)

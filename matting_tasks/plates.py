@@ -83,8 +83,8 @@ class Plates:
                 return None
             raise InputFault(
                 "missing_plate",
-                "there is no plate; add it, matte without one with --missing-plate rvm-mobilenetv3, or over a black one "
-                "with --missing-plate zeros",
+                "there is no plate; add it, matte without one with --missing-plate rvm-mobilenetv3, or over a black "
+                "one with --missing-plate zeros",
             )
         return self._plates.get((shard.subject, shard.camera, plate.fingerprint), lambda: self._load(shard))
 

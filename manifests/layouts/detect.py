@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from manifests.errors import NotACapture, UsageError
 from manifests.layouts.base import Layout, RememberedTree, folders, joined, some_files
 from manifests.layouts.gha import NAME as GHA
 from manifests.layouts.gha import Gha
 from manifests.layouts.nersemble import V1, V2, NersembleV1, NersembleV2
+from manifests.layouts.own_masks import OthersTree, written_by
 from manifests.layouts.template import Template
+from manifests.recipe import Recipe
 from manifests.storage import Folder
 
 AUTO = "auto"
@@ -33,7 +35,8 @@ def check_words(asked: str, plate: str) -> None:
         if plate:
             raise UsageError(
                 f"--plate {plate!r} goes with a pattern for the frames; --layout {asked} says itself where plates lie. "
-                'Give both, such as --layout "{subject}/{camera}/{frame}.png" --plate "{subject}/plates/{camera}.png".'
+                'Give both, such as --layout "{subject}/images/{camera}/{frame}.png" '
+                '--plate "{subject}/plates/{camera}.png".'
             )
         return
     if not any(sign in asked for sign in "{}/."):
@@ -44,15 +47,20 @@ def check_words(asked: str, plate: str) -> None:
     Template(asked, plate)
 
 
-def find_layout(capture: Folder, asked: str = AUTO, plate: str = "") -> tuple[Layout, list[str]]:
+def find_layout(
+    capture: Folder, asked: str = AUTO, plate: str = "", recipes: Sequence[Recipe] = ()
+) -> tuple[Layout, list[str]]:
     """Return the layout of a capture and its subjects; `asked` is auto, a name or a pattern.
+
+    `recipes` are those of masks that lie in the capture: files that they have written are not looked at.
 
     Raises NotACapture with what was expected and what was found, UsageError for a pattern that makes no sense.
     """
     check_words(asked, plate)
     tree = RememberedTree(capture)
     tried: list[Layout] = [LAYOUTS[name]() for name in WORDS[asked]] if asked in WORDS else [Template(asked, plate)]
-    fitting = [(layout, subjects) for layout in tried if (subjects := layout.subjects(tree))]
+    seen = ((layout, OthersTree(tree, written_by(recipes, layout.name, layout.plate))) for layout in tried)
+    fitting = [(layout, subjects) for layout, others in seen if (subjects := layout.subjects(others))]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

@@ -46,6 +46,11 @@ class Pattern:
         """Return its folders and the name of its files."""
         return self.text.split("/")
 
+    @property
+    def n_spelled(self) -> int:
+        """Count the characters outside of its fields."""
+        return len(_FIELD.sub("", self.text))
+
     def match(self, path: str) -> Matched | None:
         """Return the fields of a path, or None where it is not of the pattern.
 

@@ -27,6 +27,7 @@ class Template:
         self.plate = plate
         self._frames = parse_layout(pattern)
         self._plates = parse_plate(plate) if plate else None
+        self._spells_frames_out = self._plates is not None and self._frames.n_spelled > self._plates.n_spelled
         self._kept: dict[Pattern, BySubject] = {}
 
     def subjects(self, capture: Tree) -> list[str]:
@@ -51,7 +52,7 @@ class Template:
                 continue
             for stat in capture.list(root):
                 for pattern in own:
-                    found = _look(pattern, stat.path)
+                    found = self._look(pattern, stat.path)
                     if found is not None and found[0] == subject:
                         yield found[1], stat
 
@@ -71,11 +72,29 @@ class Template:
         if pattern not in self._kept:
             kept: BySubject = {}
             for stat in capture.list(_root(pattern, None)):
-                found = _look(pattern, stat.path)
+                found = self._look(pattern, stat.path)
                 if found is not None:
                     kept.setdefault(found[0], []).append((found[1], stat))
             self._kept[pattern] = kept
         return self._kept[pattern]
+
+    def _look(self, pattern: Pattern, path: str) -> tuple[str | None, Found] | None:
+        """Return whose file a path is and what it is; None for what is not of the pattern, and for what is ours.
+
+        A file that fits both patterns is of the one that spells more of its path out; a plate if both do alike.
+        """
+        if path.startswith(f"{OURS}/"):
+            return None
+        found = self._frames.found(path)
+        plate = None if self._plates is None else self._plates.match(path)
+        if found is not None and plate is not None:
+            found, plate = (found, None) if self._spells_frames_out else (None, plate)
+        if pattern is self._frames:
+            return found
+        if plate is None:
+            return None
+        camera = plate.camera if "camera" in pattern.fields else EVERY_CAMERA
+        return (plate.subject if "subject" in pattern.fields else ANY_SUBJECT), Found("plate", "", camera)
 
 
 def nearest(capture: Tree, pattern: Pattern) -> str:
@@ -111,19 +130,6 @@ def _nearest_files(capture: Tree, pattern: Pattern, above: list[str]) -> str:
         last = last or (f" in {_shown(capture, prefix)}: {there}" if there else "")
     where = last or f": there is no file in {_shown(capture, above[0])}"
     return f"part {len(pattern.parts)} of {pattern.option}, {part}, matches no file{where}"
-
-
-def _look(pattern: Pattern, path: str) -> tuple[str | None, Found] | None:
-    """Return whose file a path is and what it is; None for what is not of the pattern, and for what is ours."""
-    if path.startswith(f"{OURS}/"):
-        return None
-    if pattern.option == "--layout":
-        return pattern.found(path)
-    matched = pattern.match(path)
-    if matched is None:
-        return None
-    camera = matched.camera if "camera" in pattern.fields else EVERY_CAMERA
-    return (matched.subject if "subject" in pattern.fields else ANY_SUBJECT), Found("plate", "", camera)
 
 
 def _of(kept: BySubject, subject: str) -> list[tuple[Found, FileStat]]:

@@ -7,15 +7,19 @@ import cv2
 import numpy as np
 import pytest
 from captures import copy_capture, make_tiny
+from fakes import make_recipe
 from nersemble_tree import SEQUENCES, RawTree, Stream, make_v1, make_v2, video_of
 
 from flows.enumerate import enumerate_capture, enumerate_subject
 from flows.listing import Listing
 from flows.settings import EnumerateSettings
-from flows.telling import Enumerated
+from flows.telling import Enumerated, tell
 from manifests.errors import CaptureDiffers, NotACapture, NothingSelected, UsageError
 from manifests.layouts.gha import Gha
+from manifests.layouts.outputs import mask_paths
 from manifests.manifest import frames_path, listed_subjects, read_manifest
+from manifests.numbering import Span, read_numbering, settle_numbering
+from manifests.root import Root, claim_root
 from manifests.sharding import FrameTable
 from manifests.storage import Folder, LocalFolder, open_folder
 from manifests.storage_memory import MemoryFolder
@@ -189,6 +193,7 @@ def test_sequences_that_come_later_go_behind_those_that_have_numbers(tmp_path: P
     capture, out = LocalFolder(root), MemoryFolder()
     _list(capture, out, geometry="gha")
     assert sorted(set(_table(out).frame.tolist())) == [0, 1, 2, 3]
+    _claim(out, geometry="gha")
     later.rename(root / "031/sequences" / EMO)
     _list(capture, out)
     table = _table(out)
@@ -197,6 +202,93 @@ def test_sequences_that_come_later_go_behind_those_that_have_numbers(tmp_path: P
         [0, 1, 2, 3] * 2,
     ]
     assert table.source_frame.tolist() == [0, 3, 6, 9] * 4
+
+
+def _claim(out: Folder, capture_url: str = "/data", **recipe: object) -> None:
+    """Make an output root one in which something was matted."""
+    claim_root(out, Root(make_recipe(**recipe), capture_url, "stat"))
+
+
+def test_sequences_are_numbered_in_sorted_order_until_something_was_matted(tmp_path: Path) -> None:
+    later = tmp_path / "later"
+    root = make_v2(tmp_path / "raw", RawTree(subjects=("031",), n_cameras=2))
+    (root / "031/sequences" / EMO).rename(later)
+    capture, out = LocalFolder(root), MemoryFolder()
+    _list(capture, out, geometry="gha")
+    later.rename(root / "031/sequences" / EMO)
+    _list(capture, out)
+    numbers = {sequence: _table(out).frame[_table(out).sequence == sequence].tolist() for sequence in SEQUENCES}
+    assert numbers == {EMO: [0, 1, 2, 3] * 2, EXP: [4, 5, 6, 7] * 2}
+    _claim(out, geometry="gha")
+    before = dict(out.files)
+    _list(capture, out)
+    assert out.files == before
+
+
+def test_numbers_that_another_listing_gives_meanwhile_are_in_the_manifest_as_well(tmp_path: Path) -> None:
+    class Late(MemoryFolder):
+        """Another run numbers the frames otherwise just before the manifest is written."""
+
+        def write_atomic(self, path: str, data: bytes) -> None:
+            if path == frames_path("031") and path not in self.files:
+                settle_numbering(self, "031", {EXP: 4})
+            super().write_atomic(path, data)
+
+    out = Late()
+    _list(LocalFolder(make_v2(tmp_path / "raw", RawTree(subjects=("031",), n_cameras=1))), out, geometry="gha")
+    assert read_numbering(out, "031") == (Span(EXP, 0, 0, 4), Span(EMO, 0, 4, 4))
+    assert _table(out).frame.tolist() == [4, 5, 6, 7, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "output_layout",
+    [
+        "{subject}/masks/{frame:04d}.jpg",
+        "{subject}/{camera}/alpha/{frame}.jpg",
+        "masks/{subject}/{frame}.jpg",
+        "beside",
+    ],
+)
+def test_masks_in_the_capture_itself_are_no_frames(tmp_path: Path, output_layout: str) -> None:
+    root, recipe = make_tiny(tmp_path / "capture", n_cameras=1), make_recipe(output_layout=output_layout)
+    (root / "031/cam0").mkdir()
+    for path in sorted(root.rglob("images/*/*.jpg")):
+        path.rename(root / "031/cam0" / f"{path.parent.name}.jpg")
+    capture = out = LocalFolder(root)
+    layout = "{subject}/{camera}/{frame}.jpg"
+    before = [one.n_frames for one in _list(capture, out, layout=layout)]
+    _claim(out, capture.url, output_layout=output_layout)
+    for frame in _table(out).frames(np.arange(before[0])):
+        for mask in mask_paths(recipe, "031", "", "cam0", frame):
+            out.write_atomic(mask, (root / frame.path).read_bytes())
+    (found,) = _list(capture, out)
+    assert found.n_frames == before[0] and not found.changes
+    assert set(_table(out).camera) == {"cam0"} and listed_subjects(out) == ["031"]
+
+
+def test_a_video_that_the_store_did_not_give_is_asked_for_again(tmp_path: Path) -> None:
+    class Denying(MemoryFolder):
+        """Denies one file."""
+
+        denied = f"031/sequences/{EMO}/images/cam_{SECOND}.mp4"
+
+        def read_range(self, path: str, start: int, stop: int) -> bytes:
+            if path == self.denied:
+                raise PermissionError(13, "Permission denied")
+            return super().read_range(path, start, stop)
+
+    root = make_v2(tmp_path / "raw", RawTree(subjects=("031",)))
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    capture, out = Denying(files), MemoryFolder()
+    for _ in range(2):
+        (one,) = _list(capture, out)
+        assert {stream: fault.kind for stream, fault in one.video_faults.items()} == {(EMO, SECOND): "unreadable"}
+        told: list[str] = []
+        tell([one], told.append, told.append)
+        assert any(f"{capture.denied} could not be read" in line and "Permission denied" in line for line in told)
+    capture.denied = ""
+    (one,) = _list(capture, out)
+    assert not one.video_faults and not one.unread and set(_table(out).video_frames) == {12}
 
 
 def test_frames_without_subject_or_camera_are_listed_and_kept(tmp_path: Path) -> None:

@@ -54,3 +54,15 @@ def test_telling_leaves_out_names_that_are_empty() -> None:
     warned: list[str] = []
     tell([Enumerated("", 5, 1, Changes(), plate_faults={"": "missing"})], lambda _: None, warned.append)
     assert warned == ["the capture: plate missing"]
+
+
+def test_telling_says_who_was_forgotten_and_does_not_count_them() -> None:
+    said: list[str] = []
+    warned: list[str] = []
+    tell(
+        [Enumerated("031", 3, 1, Changes()), Enumerated("032", 0, 0, Changes(), is_forgotten=True)],
+        said.append,
+        warned.append,
+    )
+    assert said == ["Manifest: 1 subject, 3 frames"]
+    assert len(warned) == 1 and "032 was forgotten" in warned[0] and "--subjects 032" in warned[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.capture import fingerprint_of, scan_subject
+from manifests.capture import content_hash, fingerprint_of, hash_of_file, scan_subject
 from manifests.errors import CleanplateError
 from manifests.layouts.gha import Gha
 from manifests.records import FileStat
@@ -109,3 +109,25 @@ def test_scan_passes_over_or_refuses_a_frame_when_its_number_is_huge() -> None:
         assert len(scan_subject(capture, "031", "stat", Gha()).frames) <= 1
     except CleanplateError as refusal:
         assert "20260301120000" in str(refusal)
+
+
+def test_content_is_hashed_a_block_at_a_time(tmp_path: Path) -> None:
+    class Blocks(MemoryFolder):
+        """Cannot hold a whole file."""
+
+        def read(self, path: str) -> bytes:
+            raise MemoryError(path)
+
+        def read_range(self, path: str, start: int, stop: int) -> bytes:
+            if stop - start > 8 << 20:
+                raise MemoryError(path)
+            return self.files[path][start:stop]
+
+    for data in (b"", b"x", b"ab" * (9 << 20)):
+        expected = hashlib.sha256(data).hexdigest()
+        (tmp_path / "video.mp4").write_bytes(data)
+        assert content_hash(Blocks({"video.mp4": data}), "video.mp4") == expected
+        assert hash_of_file(tmp_path / "video.mp4") == expected == fingerprint_of(data, FileStat("", 0), "content")
+    capture = Blocks({"031/images/0000/image_A.jpg": b"picture"})
+    found = scan_subject(capture, "031", "content", Gha()).frames.fingerprint.tolist()
+    assert found == [hashlib.sha256(b"picture").hexdigest()]

@@ -378,6 +378,21 @@ def test_a_camera_without_a_plate_goes_to_the_fallback(
     ]
 
 
+def test_cameras_of_the_fallback_share_a_batch_however_far_apart_they_are(
+    make_table: Tables, make_plates: Plates, make_recipe: Recipes
+) -> None:
+    numerics = replace(make_recipe().numerics, batch=4)
+    fallback = make_recipe(uses_plate=False, temporal=True, missing_plate="fallback", numerics=numerics)
+    recipe = make_recipe(missing_plate="model", fallback=fallback)
+    cameras, bare = "ABCDEFGHIJKLMNOP", "AEIM"
+    table, plates = make_table(_stream(2, cameras)), make_plates(*(camera for camera in cameras if camera not in bare))
+    later = Decision(1, Selection(cameras=("I",)), recipe, "retry-failed")
+    for decisions in ([Decision(0, Selection(), recipe, "root")], [Decision(0, Selection(), recipe, "root"), later]):
+        planned = [shard for shard in plan_subject(table, plates, decisions) if shard.recipe == fallback]
+        assert {shard.camera: shard.slot for shard in planned} == {"A": 0, "E": 1, "I": 2, "M": 3}
+        assert len({shard.lockstep for shard in planned}) == len(decisions)
+
+
 def test_a_plate_and_a_calibration_count_where_they_are_written_beside_the_masks(
     make_table: Tables, make_plates: Plates, make_recipe: Recipes
 ) -> None:

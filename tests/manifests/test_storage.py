@@ -357,3 +357,44 @@ def temporary_file() -> Iterator[Path]:
 def test_temporary_file_of_the_user_is_new_and_empty(temporary_file: Path) -> None:
     assert temporary_file.suffix == ".mp4"
     assert temporary_file.read_bytes() == b""
+
+
+LEFTOVER = f".cleanplate-{'0' * 32}"
+
+
+def test_leftovers_are_what_listings_hide(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    folder.write_atomic("a/b", b"1")
+    (tmp_path / "a" / LEFTOVER).write_bytes(b"half")
+    (tmp_path / "a" / ".cleanplate-notes").write_bytes(b"a person's")
+    assert _paths(folder) == ["a/b"]
+    assert [(stat.path, stat.size_bytes) for stat in folder.leftovers()] == [(f"a/{LEFTOVER}", 4)]
+    assert list(folder.leftovers("nowhere")) == []
+    folder.delete_leftovers(list(folder.leftovers("a")))
+    assert list(folder.leftovers()) == [] and (tmp_path / "a" / ".cleanplate-notes").exists()
+
+
+def test_prune_deletes_empty_folders_only_and_never_the_root(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path / "root")
+    for path in ("a/b/c/file", "a/b/other", "d/e/file", "kept/file"):
+        folder.write_atomic(path, b"1")
+    folder.delete(["a/b/c/file", "d/e/file"])
+    folder.prune(["a/b/c/file", "d/e/file", "d/e/gone/file", "kept/file"])
+    assert sorted(str(path.relative_to(folder.root)) for path in folder.root.rglob("*")) == [
+        "a",
+        "a/b",
+        "a/b/other",
+        "kept",
+        "kept/file",
+    ]
+    folder.delete(["a/b/other", "kept/file"])
+    folder.prune(["a/b/other", "kept/file"])
+    assert folder.root.exists() and list(folder.root.iterdir()) == []
+
+
+def test_a_listing_tells_when_a_file_was_written(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    before = time.time_ns() - 10**9
+    folder.write_atomic("a", b"1")
+    (stat,) = folder.list()
+    assert stat.written_ns is not None and before < stat.written_ns < time.time_ns() + 10**9

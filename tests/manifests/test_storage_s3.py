@@ -383,3 +383,30 @@ def test_one_wins_when_the_claim_of_the_first_was_slow_to_be_answered(rclone_s3:
 
         won = _run_at_once(lambda: slow.put_if_absent("a", b"slow"), put_meanwhile)
         assert won == [straight.read("a") == b"slow", straight.read("a") == b"straight"]
+
+
+def test_listing_tells_when_an_object_was_written(folder: Folder) -> None:
+    before = time.time_ns() - 2 * 10**9
+    folder.write_atomic("a", b"1")
+    (stat,) = folder.list()
+    assert stat.mtime_ns is None and stat.written_ns is not None
+    assert before < stat.written_ns < time.time_ns() + 2 * 10**9
+
+
+def test_uploads_that_were_not_ended_are_listed_and_aborted(server: Server) -> None:
+    import boto3
+
+    url = f"{server.new_bucket()}/some/prefix"
+    bucket, out = url.split("/")[2], open_folder(url, server.options)
+    options = {"aws_access_key_id": server.options["key"], "aws_secret_access_key": server.options["secret"]}
+    client = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1", **options)
+    for key in ("some/prefix/a/mask.jpg", "some/other"):
+        client.create_multipart_upload(Bucket=bucket, Key=key)
+    client.close()
+    found = list(out.leftovers())
+    if not found:
+        pytest.skip("this server lists no uploads")
+    assert [stat.path for stat in found] == ["a/mask.jpg"] and found[0].written_ns is not None
+    assert list(out.leftovers("b")) == [] and list(out.list()) == []
+    out.delete_leftovers(found)
+    assert list(out.leftovers()) == []

@@ -208,3 +208,12 @@ def test_file_is_refused_when_it_is_the_table_of_another_record(
 ) -> None:
     with pytest.raises(SchemaUnknown):
         READERS[kind](written[other], "some/file.parquet")
+
+
+def test_columns_of_rows_are_tuples_and_those_that_an_older_version_lacked_are_none() -> None:
+    row = FrameRow("031", "", "A", 3, 3, "one", 0, "ok", mask_bytes=5)
+    data = tables.write_rows([row], {})
+    assert tables.read_row_columns(data, "f", ["frame", "status", "mask_bytes", "lowres_path"]) == [(3, "ok", 5, None)]
+    assert tables.read_row_columns(data, "f", ["frame", "not_yet"]) == [(3, None)]
+    with pytest.raises(SchemaUnknown):
+        tables.read_row_columns(data[:-9], "f", ["frame"])

@@ -5,11 +5,10 @@ import imageio.v3
 import numpy as np
 import pytest
 import torch
-from fakes import draw_picture, make_recipe, put_shard
+from fakes import draw_picture
 from torch import Tensor
 
 from manifests.errors import StoreFault
-from manifests.storage_memory import MemoryFolder
 from matting_tasks.masks import encode_mask, finish_alpha, to_lowres, to_mask
 
 
@@ -141,5 +140,3 @@ def test_a_png_mask_is_exact() -> None:
 def test_a_mask_that_jpg_cannot_hold_is_a_fault_that_names_its_size() -> None:
     with pytest.raises(StoreFault, match="70000x2 pixels as jpg"):
         encode_mask(np.zeros((2, 70000), np.uint8), "jpg", 95)
-
-

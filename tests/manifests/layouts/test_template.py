@@ -125,3 +125,19 @@ def test_a_pattern_for_files_without_folders_says_what_is_there() -> None:
 def test_plates_that_are_not_found_say_which_part_failed() -> None:
     capture = MemoryFolder(dict.fromkeys(["031/A/cam_1/000001.png", "031/plate/1.png"], b""))
     assert "part 2 of --plate, plates, matches no folder in 031" in Template(RIG, PLATES).plates_instead(capture)
+
+
+def test_a_plate_with_a_number_for_a_name_is_no_frame() -> None:
+    paths = "031/222200037/5.png", "031/plates/222200037.png"
+    layout = Template("{subject}/{camera}/{frame}.png", PLATES)
+    expected = {paths[0]: Found("frame", "", "222200037", 5), paths[1]: Found("plate", "", "222200037")}
+    assert _roles(layout, Counting(*paths), "031") == expected
+    by_listing = Template("{camera}/{frame}.png", "plates/{camera}.png")
+    capture = Counting("222200037/5.png", "plates/222200037.png")
+    assert [found.role for found in _roles(by_listing, capture, "").values()] == ["frame", "plate"]
+
+
+def test_a_frame_is_no_plate_where_its_pattern_says_more() -> None:
+    layout = Template("{subject}/{camera}_{frame}.png", "{subject}/{camera}.png")
+    expected = {"031/a_0001.png": Found("frame", "", "a", 1), "031/a.png": Found("plate", "", "a")}
+    assert _roles(layout, Counting(*expected), "031") == expected
