@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -24,9 +24,6 @@ from manifests.runs import read_runs
 from manifests.storage import Folder, open_folder
 from models.errors import ModelError
 from models.registry import entry, names
-
-if TYPE_CHECKING:
-    from models.weights import Weights
 
 
 def print_status(out_url: str, settings: EnumerateSettings, as_json: bool) -> int:
@@ -48,28 +45,25 @@ def print_weights() -> None:
     from models.weights import WEIGHTS, locate
 
     folder = weights_folder()
-    table = Table(title=f"Models, with weights in {folder}", title_justify="left")
-    for name in ("model", "plate", "weights", "licence", "SHA-256", "at hand"):
+    table = Table(title=f"Models, with weights in {folder}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("model", "plate", "licence", "at hand", "weights"):
         table.add_column(name, no_wrap=name == "model", overflow="fold")
     for name in names():
         known = entry(name)
-        plate = "needed" if known.uses_plate else "not used"
+        plate = "yes" if known.uses_plate else "no"
         if known.weights is None:
-            table.add_row(name, plate, "none needed", "", "", "yes")
+            table.add_row(name, plate, "", "yes", "none needed")
             continue
         weights, at_hand = WEIGHTS[name], locate(name, folder)
         # a source of another format has another name
-        found = "no" if at_hand is None else "yes" if at_hand.name == weights.file_name else f"yes, {at_hand.name}"
-        table.add_row(name, plate, weights.file_name, weights.licence, _hashes(weights), found)
+        file_name = weights.file_name if at_hand is None else at_hand.name
+        table.add_row(name, plate, weights.licence, "no" if at_hand is None else "yes", file_name)
     console = plain_console()
     console.print(table)
+    for file_name, sha256 in {s.file_name: s.sha256 for weights in WEIGHTS.values() for s in weights.sources}.items():
+        if sha256 is not None:
+            console.print(f"SHA-256 known beforehand: {file_name} {sha256[:12]}...")
     console.print("Fetch one with: cleanplate weights fetch NAME. Use a local file with: --weights FILE.")
-
-
-def _hashes(weights: Weights) -> str:
-    """Return the known hashes of a model's files in short, each with its file's ending."""
-    known = {Path(source.file_name).suffix: source.sha256[:12] for source in weights.sources if source.sha256}
-    return ", ".join(f"{sha256} ({suffix})" for suffix, sha256 in known.items()) or "not published"
 
 
 def fetch_weights(name: str) -> None:

@@ -61,11 +61,12 @@ def test_weights_tell_their_source_and_licence(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", "200")
     path = write_reference_checkpoint("rvm-mobilenetv3", tmp_path / "rvm_mobilenetv3.pth")
     shown = cleanplate("weights", "list").out
-    assert "GPL-3.0" in shown and "88d453129711 (.onnx)" in shown
+    assert "GPL-3.0" in shown and "rvm_mobilenetv3_fp32.onnx 88d453129711" in shown
     fetched = cleanplate("weights", "fetch", "rvm-mobilenetv3")
     assert fetched.code == 0 and str(path) in fetched.out and "GPL-3.0" in fetched.out
     path.rename(tmp_path / "rvm_mobilenetv3_fp32.onnx")
-    assert "yes, rvm_mobilenetv3_fp32.onnx" in cleanplate("weights", "list").out
+    (row,) = (line for line in cleanplate("weights", "list").out.splitlines() if line.startswith("rvm-mobilenetv3"))
+    assert row.split()[-2:] == ["yes", "rvm_mobilenetv3_fp32.onnx"]
 
 
 def test_weights_are_listed_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
