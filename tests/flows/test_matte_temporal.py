@@ -16,8 +16,8 @@ from nersemble_tree import SEQUENCES, RawTree, make_v2
 from output_roots import all_masks, changes, read_levels, rows_of, touched
 
 LAUGH, CHEEKS = SEQUENCES
-LAST_DIGITS = 8
-"""What 1e-4 of alpha is in levels of a 16-bit mask, rounded up."""
+LAST_DIGITS = 6
+"""What 1e-4 of alpha is in levels of a 16-bit mask, rounded down."""
 N_FRAMES = 14
 TREE = RawTree(("031",), n_cameras=3, n_frames=10, distinct=True, mixed=True)
 
