@@ -1,12 +1,14 @@
 """S3 servers on this machine: one that keeps conditional PUTs (moto), one that ignores them (rclone).
 
-Also: properties are checked without a limit of time per example, since machines are shared.
+Also: properties are checked without a limit of time per example, since machines are shared; and Ctrl-C reaches the
+processes that tests start, also where a shell started the tests in the background and had them ignore it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +26,9 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 START_S = 30.0
 KEY, SECRET = "cleanplate-tests", "cleanplate-tests-secret"
