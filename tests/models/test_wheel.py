@@ -92,9 +92,10 @@ def test_a_python_without_pip_is_told_how_to_get_it(wheel, target, tmp_path):
 def test_a_silent_index_is_given_up_and_pip_is_ended(server, target, monkeypatch):
     server.silent = True
     pip_asks_only(server.url("simple"), monkeypatch)
+    before = set(psutil.Process().children())
     with pytest.raises(OSError, match="within 2 seconds"):
         read_member(REQUIREMENT, MEMBER, target, timeout_s=2)
-    assert in_folder(target) == [] and psutil.Process().children() == []
+    assert in_folder(target) == [] and set(psutil.Process().children()) <= before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent to a single process")
