@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 
-from manifests.capture import fingerprint_of
-from manifests.errors import InputChanged, InputFault
+from manifests.errors import InputFault
 from manifests.layouts.outputs import frame_file_paths, plate_path
 from manifests.records import Shard
 from manifests.storage import Folder
@@ -15,6 +14,7 @@ from matting_tasks.decode import decode_image
 from matting_tasks.frame_files import encode_plate_file, encode_target_files
 from matting_tasks.frames import ReadFrame
 from matting_tasks.geometry import adapt_intrinsics, geometry_of
+from matting_tasks.listed import read_listed
 
 Written = tuple[str, int, str]
 """(path, bytes, sha256) of a file."""
@@ -61,7 +61,7 @@ class Dataset:
         key = shard.subject, shard.camera
         if shard.plate.path is None or key in self._seen_plates:
             return
-        data = self._read(shard, shard.plate.path, shard.plate.fingerprint)
+        data = read_listed(self._capture, shard, shard.plate.path, shard.plate.fingerprint)
         self._seen_plates.add(key)
         try:
             pixels = decode_image(data).pixels
@@ -75,21 +75,12 @@ class Dataset:
             return InputFault("undecodable", "the capture has no calibration")
         path = shard.calibration.path
         if path not in self._calibrations:
-            data = self._read(shard, path, shard.calibration.fingerprint)
+            data = read_listed(self._capture, shard, path, shard.calibration.fingerprint)
             try:
                 self._calibrations[path] = read_calibration(data)
             except InputFault as fault:
                 self._calibrations[path] = fault
         return self._calibrations[path]
-
-    def _read(self, shard: Shard, path: str, fingerprint: str) -> bytes:
-        try:
-            data, stat = self._capture.read_with_stat(path)
-        except FileNotFoundError as err:
-            raise InputChanged(f"{shard.shard_id}: {path} vanished since the capture was listed.") from err
-        if fingerprint_of(data, stat, shard.fingerprint_rule) != fingerprint:
-            raise InputChanged(f"{shard.shard_id}: {path} changed since the capture was listed.")
-        return data
 
 
 def _camera(calibration: Calibration | InputFault, camera: str, read: ReadFrame) -> bytes:

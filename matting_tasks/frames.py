@@ -12,12 +12,13 @@ from tempfile import TemporaryFile, gettempdir
 import numpy as np
 
 from manifests.capture import fingerprint_of, hash_of_file
-from manifests.errors import InputChanged, InputFault
+from manifests.errors import InputFault
 from manifests.recipe import Recipe
 from manifests.records import FileStat, Frame, Shard
 from matting_tasks.decode import decode_image, read_header
 from matting_tasks.decode_video import VideoReader
 from matting_tasks.geometry import Geometry, apply, geometry_of
+from matting_tasks.listed import check_unchanged, read_listed, vanished
 from matting_tasks.plates import Plates, Visible
 
 VIDEO_THREADS = 1
@@ -98,23 +99,9 @@ class FrameReader(ABC):
             wide, high = self.plate_size
             raise InputFault("plate_mismatch", f"it is {width}x{height}, its camera's plate is {wide}x{high}")
 
-    def check_unchanged(self, path: str, fingerprint: str, found: str) -> None:
-        """Raise InputChanged for a file that is not the one that the manifest names."""
-        if found != fingerprint:
-            raise InputChanged(f"{self.shard.shard_id}: {path} changed since the capture was listed.")
-
-    def vanished(self, path: str) -> InputChanged:
-        """Return the error for a file that is not there."""
-        return InputChanged(f"{self.shard.shard_id}: {path} vanished since the capture was listed.")
-
     def read_file(self, path: str, fingerprint: str) -> bytes:
         """Return the bytes of a file that is still the one that the manifest names."""
-        try:
-            data, stat = self.plates.capture.read_with_stat(path)
-        except FileNotFoundError as err:
-            raise self.vanished(path) from err
-        self.check_unchanged(path, fingerprint, fingerprint_of(data, stat, self.shard.fingerprint_rule))
-        return data
+        return read_listed(self.plates.capture, self.shard, path, fingerprint)
 
     def _visible(self, frame: Frame, geometry: Geometry, pixels: np.ndarray) -> Visible | None:
         if self.recipe.visible and geometry.pads:
@@ -188,7 +175,7 @@ class VideoFrameReader(FrameReader):
                 path = Path(f"/dev/fd/{copy.fileno()}")
                 return self._checked(frame, path, self._copied(frame, path))
         except FileNotFoundError as err:
-            raise self.vanished(frame.path) from err
+            raise vanished(self.shard, frame.path) from err
 
     def _copied(self, frame: Frame, target: Path) -> FileStat:
         try:
@@ -204,5 +191,5 @@ class VideoFrameReader(FrameReader):
     def _checked(self, frame: Frame, path: Path, stat: FileStat) -> VideoReader:
         rule = self.shard.fingerprint_rule
         found = hash_of_file(path) if rule == "content" else fingerprint_of(None, stat, rule)
-        self.check_unchanged(frame.path, frame.fingerprint, found)
+        check_unchanged(self.shard, frame.path, frame.fingerprint, found)
         return VideoReader(path, VIDEO_THREADS)

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manifests.capture import fingerprint_of
-from manifests.errors import InputChanged, InputFault
+from manifests.errors import InputFault
 from manifests.records import Shard
 from manifests.storage import Folder
 from matting_tasks.decode import decode_gray, decode_image
 from matting_tasks.geometry import VISIBLE_FROM, Geometry, apply, geometry_of, visible_pixels
+from matting_tasks.listed import read_listed
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -104,12 +104,7 @@ class Plates:
 
     def _load(self, shard: Shard) -> LoadedPlate:
         path = shard.plate.path or ""
-        try:
-            data, stat = self.capture.read_with_stat(path)
-        except FileNotFoundError as err:
-            raise InputChanged(f"{shard.shard_id}: plate {path} vanished since the capture was listed.") from err
-        if fingerprint_of(data, stat, shard.fingerprint_rule) != shard.plate.fingerprint:
-            raise InputChanged(f"{shard.shard_id}: plate {path} changed since the capture was listed.")
+        data = read_listed(self.capture, shard, path, shard.plate.fingerprint)
         try:
             decoded = decode_image(data).pixels
             pixels = apply(geometry_of(self.geometry, decoded.shape[1], decoded.shape[0]), decoded)
