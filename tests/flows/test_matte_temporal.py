@@ -19,6 +19,7 @@ LAUGH, CHEEKS = SEQUENCES
 LAST_DIGITS = 6
 """What 1e-4 of alpha is in levels of a 16-bit mask, rounded down."""
 N_FRAMES = 14
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 TREE = RawTree(("031",), n_cameras=3, n_frames=10, distinct=True, mixed=True)
 
 
@@ -44,6 +45,12 @@ def at_once(raw: Path, tmp_path_factory: pytest.TempPathFactory, rvm_weights: Pa
 def in_pairs(raw: Path, out: Path, weights: Path, *words: object) -> Ended:
     """Matte with two cameras a step, so that the last one of three has a step of its own."""
     return matte_by_rvm(raw, out, weights, "--batch-size", 2, "--format", "png16", *words)
+
+
+def command(raw: Path, out: Path, weights: Path, *words: object) -> list[str]:
+    """Return the command that mattes as `in_pairs` does, for a process of its own."""
+    known = ["--model", "rvm-mobilenetv3", "--weights", weights, "--warmup", 2, "--batch-size", 2, "--format", "png16"]
+    return [sys.executable, "-m", "flows.cli", "matte", *map(str, (raw, "--out", out, *known, *words))]
 
 
 def levels_of(out: Path) -> dict[str, np.ndarray]:
@@ -145,21 +152,17 @@ def test_a_stream_does_not_depend_on_its_place_or_its_neighbours(tmp_path: Path,
 def test_workers_on_ray_give_the_bytes_of_this_process(
     raw: Path, tmp_path: Path, rvm_weights: Path, at_once: Path
 ) -> None:
-    known = "--model", "rvm-mobilenetv3", "--weights", rvm_weights, "--warmup", 2
-    words = "--batch-size", 2, "--format", "png16", "--workers", 2
-    ended = cleanplate("matte", raw, "--out", tmp_path, *known, *words)
-    assert ended.code == 0, ended.err
+    # in a process of its own: Prefect's sender of events stays with the first server that a process has
+    ended = subprocess.run(command(raw, tmp_path, rvm_weights, "--workers", 2), env=ENVIRONMENT, timeout=200)
+    assert ended.returncode == 0
     assert all_masks(tmp_path) == all_masks(at_once)
 
 
 def test_a_stream_killed_in_the_middle_is_redone_to_the_same_bytes(
     raw: Path, tmp_path: Path, rvm_weights: Path, at_once: Path
 ) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    words = ["matte", raw, "--out", tmp_path, "--model", "rvm-mobilenetv3", "--weights", rvm_weights, "--warmup", 2]
-    words += ["--batch-size", 2, "--format", "png16", "--executor", "local", "--quiet"]
-    command = [sys.executable, "-m", "flows.cli", *map(str, words)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = command(raw, tmp_path, rvm_weights, "--executor", "local", "--quiet")
+    process = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while len(all_masks(tmp_path)) < 5 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
