@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 from flows.resolve import CPU_THREADS, Machine
@@ -145,11 +146,17 @@ def _numerics(settings: MatteSettings, pinned: Recipe | None, machine: Machine, 
     chunk = settings.chunk or (last.chunk if last else GPU_CHUNK if on_gpu else CPU_CHUNK)
     return Numerics(
         device_class=last.device_class if last and settings.device == "auto" else machine.device_class,
-        precision=_auto(settings.precision, last.precision if last else None, "fp32"),
+        precision=_auto(settings.precision, last.precision if last else None, _best_precision(machine, known)),
         batch=settings.batch_size or (last.batch if last else GPU_BATCH if on_gpu else 1),
         intra_op_threads=last.intra_op_threads if last else GPU_THREADS if on_gpu else CPU_THREADS,
         chunk=chunk if known.temporal else 1,
+        decoder=last.decoder if last else "simplejpeg" if find_spec("simplejpeg") else "opencv",
     )
+
+
+def _best_precision(machine: Machine, known: Entry) -> str:
+    """Return bf16 where it is known to be faster and as exact as a mask needs (docs/benchmarks.md), else fp32."""
+    return "bf16" if machine.has_bf16 and machine.device_class == "cpu" and known.cpu_half else "fp32"
 
 
 def _written(settings: MatteSettings, pinned: Recipe | None, source: Source) -> dict[str, Any]:

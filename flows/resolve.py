@@ -26,15 +26,21 @@ CPU_THREADS = 2
 """Threads of one operation on a CPU. Always the same, for the last bits of a network's output depend on it: masks are
 then equal for any number of workers, on Ray or in this process."""
 
+CPU_INFO = Path("/proc/cpuinfo")
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a run works: `device` as settings name it, its class, GPUs and CPU cores of the workers' hosts."""
+    """Where a run works: `device` as settings name it, its class, GPUs and CPU cores of the workers' hosts.
+
+    `has_bf16` says that the CPUs compute in bf16; of the hosts of a cluster nothing is known.
+    """
 
     device: str
     device_class: str
     n_gpus: int
     n_cores: int
+    has_bf16: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ def resolve_machine(settings: MatteSettings, pinned: Recipe | None, cluster: Clu
         return Machine(device, found, cluster.n_gpus, cluster.n_cores)
     n_cores = len(os.sched_getaffinity(0))
     if device == "cpu":
-        return Machine(device, "cpu", 0, n_cores)
+        return Machine(device, "cpu", 0, n_cores, cpu_has_bf16())
 
     from matting_tasks.device import count_gpus, device_class
 
@@ -80,7 +86,16 @@ def resolve_machine(settings: MatteSettings, pinned: Recipe | None, cluster: Clu
             "there is one, or matte the selected frames anew with --device cpu --replace."
         )
     found = device_class(device)
-    return Machine(device, found, 0 if found == "cpu" else count_gpus(), n_cores)
+    return Machine(device, found, 0 if found == "cpu" else count_gpus(), n_cores, cpu_has_bf16())
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether this machine's CPU multiplies in bf16; False where the system does not say."""
+    try:
+        flags = CPU_INFO.read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:

@@ -121,7 +121,7 @@ class MatteSettings(EnumerateSettings):
     """All settings of the main job."""
 
     model: str = knob("mattingrefine-resnet101", MODEL, "The matting model; cleanplate weights list shows all.")
-    weights: str | None = knob(None, MODEL, "A local file with the model's weights; else they are fetched once.")
+    weights: str | None = knob(None, MODEL, "A file with its weights, local or s3://; else they are fetched once.")
     backbone_scale: float = knob(
         0.25, MODEL, "MattingRefine: size of the coarse pass, above 0, at most 0.5.", gt=0, le=0.5
     )
@@ -144,7 +144,7 @@ class MatteSettings(EnumerateSettings):
         "A camera without plate: rows missing_plate (error), mattes over a black plate (zeros), or by a model that "
         "needs no plate, such as rvm-mobilenetv3.",
     )
-    missing_plate_weights: str | None = knob(None, MODEL, "A local file with the weights of the --missing-plate model.")
+    missing_plate_weights: str | None = knob(None, MODEL, "A file with the weights of the --missing-plate model.")
     warmup: int = knob(
         10, MODEL, "Temporal models: how often the first frame of a stream is shown before it counts.", ge=0, le=1000
     )
@@ -155,7 +155,11 @@ class MatteSettings(EnumerateSettings):
         12, MODEL, "Temporal models: with --split, how many frames a shard starts early and throws away.", ge=0
     )
     device: str = knob("auto", MODEL, "auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = knob("auto", MODEL, "Arithmetic of the network; auto is fp32.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = knob(
+        "auto",
+        MODEL,
+        "Arithmetic of the network; auto is bf16 for BackgroundMattingV2 on CPUs that have it, else fp32.",
+    )
     batch_size: int | None = knob(
         None,
         MODEL,

@@ -11,7 +11,7 @@ from typing import Any
 from manifests.errors import SchemaUnknown
 from manifests.records import Plate
 
-ALGORITHM_REVISION = 1
+ALGORITHM_REVISION = 2
 """Bumped by hand whenever a change of the code changes the bytes of a mask."""
 
 LATE = {"write_frames": False, "fallback": None}
@@ -28,7 +28,8 @@ class Numerics:
     """What decides the last bit: bytes are promised equal under equal numerics.
 
     device_class: cpu | cuda:<name of the GPU>; precision: fp32 | bf16 | fp16; batch: frames a step;
-    chunk: consecutive frames of a stream a step (temporal models); decoder: the class of decoder.
+    chunk: consecutive frames of a stream a step (temporal models); decoder: the library that decodes and encodes
+    JPEGs, opencv | simplejpeg.
     """
 
     device_class: str

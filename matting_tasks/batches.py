@@ -15,6 +15,7 @@ from torch import Tensor
 from manifests.errors import DeviceFault, InputFault
 from manifests.recipe import Recipe
 from matting_tasks.frames import ReadFrame
+from matting_tasks.halving import matte_in_halves
 from matting_tasks.masks import finish_alpha, to_lowres, to_mask, to_mask_16
 from matting_tasks.plates import Plates, to_device
 from matting_tasks.qc import measure_alpha, measure_error
@@ -32,12 +33,14 @@ class Matted:
     """A frame behind the device: mask (H, W) uint8 or uint16, lowres (h, w) uint8, and the measures made there.
 
     A frame with a fault passes by with empty masks. `read` has its pixels still if the recipe writes frames.
+    `is_degraded`: the device's memory ran out, and it was matted in a smaller batch than the recipe says.
     """
 
     read: ReadFrame
     mask: np.ndarray = field(default_factory=_no_pixels)
     lowres: np.ndarray = field(default_factory=_no_pixels)
     measures: Mapping[str, float] = field(default_factory=dict)
+    is_degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,33 +154,35 @@ def _matte_batch(
     state: Any,
 ) -> tuple[dict[tuple[int, int], Matted], Any]:
     """Matte one step of each stream; return what counts by (number of the stream, index in the step), and the state."""
-    started = time.perf_counter()
     pixels, counted = _gather(steps, streams, recipe)
     with plates.lock, torch.inference_mode():
+        started = time.perf_counter()
         frames = to_device(pixels.reshape(-1, *pixels.shape[2:]), plates.device, plates.dtype)
         frames = frames.view(*pixels.shape[:2], *frames.shape[1:])  # (B * T, 3, H, W) -> (B, T, 3, H, W)
-        matte = model.matte(frames, _stack_plates(streams, frames) if model.uses_plate else None, state)
+        plate = _stack_plates(streams, frames) if model.uses_plate else None
+        matte, is_degraded = matte_in_halves(model, frames, plate, state)
         if not counted:
             return {}, matte.state
         slots, places = [streams[n].slot for n, _, _ in counted], [steps[n].places[i] for n, i, _ in counted]
-        visible = _stack_visible([read for _, _, read in counted], plates)
+        reads = [read for _, _, read in counted]
+        visible = _stack_visible(reads, plates)
         alpha = finish_alpha(matte.alpha[slots, places], visible)
         measures = dict(zip(("coverage", "soft_fraction"), measure_alpha(alpha, visible), strict=True))
         if matte.error is not None:
-            error = measure_error(matte.error[slots, places], visible)
+            error = measure_error(matte.error[slots, places], _stack_kept(reads, plates, matte.error.shape[-2:]))
             measures |= zip(("error_mean", "error_p99"), error, strict=True)
         full = to_mask_16(alpha) if recipe.mask_format == "png16" else to_mask(alpha)
         mask, lowres = full.cpu().numpy(), to_lowres(alpha, recipe.lowres_px).cpu().numpy()
         numbers = {name: values.cpu().tolist() for name, values in measures.items()}
+        device_s = {"device_s": (time.perf_counter() - started) / len(counted)}
     _check_numbers(numbers["coverage"], recipe)
     mask = mask.astype(np.uint16) if recipe.mask_format == "png16" else mask
-    device_s = {"device_s": (time.perf_counter() - started) / len(counted)}
     made = {}
     for row, (number, index, read) in enumerate(counted):
         # sums over a batch differ in their last bits with its size
         own = {name: round(values[row], MEASURE_DIGITS) for name, values in numbers.items()}
         kept = read if recipe.write_frames else replace(read, pixels=None)
-        made[number, index] = Matted(kept, mask[row], lowres[row], own | device_s)
+        made[number, index] = Matted(kept, mask[row], lowres[row], own | device_s, is_degraded)
     return made, matte.state
 
 
@@ -224,6 +229,17 @@ def _stack_visible(reads: Sequence[ReadFrame], plates: Plates) -> Tensor | None:
         return None
     everything = torch.ones(shape, dtype=torch.bool, device=plates.device)
     return torch.stack([everything if one is None else plates.visible_on_device(one) for one in seen])
+
+
+def _stack_kept(reads: Sequence[ReadFrame], plates: Plates, size: Sequence[int]) -> Tensor | None:
+    """Return the visible pixels (n, h, w) bool of error maps of (h, w), or None where all are visible."""
+    if all(read.visible is None for read in reads):
+        return None
+    height, width = size
+    everything = torch.ones((height, width), dtype=torch.bool, device=plates.device)
+    return torch.stack(
+        [everything if read.visible is None else plates.visible_in_map(read.visible, (height, width)) for read in reads]
+    )
 
 
 def _check_numbers(coverage: Sequence[float], recipe: Recipe) -> None:

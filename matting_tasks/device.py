@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from importlib.util import find_spec
 
 import cv2
 import torch
@@ -45,6 +46,11 @@ def set_up_device(device: str, numerics: Numerics) -> torch.device:
         raise DeviceFault(
             f"this worker has the device {found}, the recipe is pinned to {numerics.device_class}: masks would differ "
             "in their last bits. Run on that device, or go on with this one by --device and --replace."
+        )
+    if numerics.decoder == "simplejpeg" and find_spec("simplejpeg") is None:
+        raise DeviceFault(
+            "The recipe has its JPEGs decoded and encoded by simplejpeg, and this machine has none: install it with "
+            "pip install simplejpeg."
         )
     if found == "cpu":
         keep_memory()

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from manifests.errors import InputFault
 from manifests.recipe import Recipe
 from manifests.records import FileStat, Frame, Shard
 from matting_tasks.decode import decode_image, read_header
-from matting_tasks.decode_video import VideoReader
 from matting_tasks.geometry import Geometry, apply, geometry_of
 from matting_tasks.listed import check_unchanged, read_listed, vanished
 from matting_tasks.plates import Plates, Visible
+
+if TYPE_CHECKING:
+    from matting_tasks.decode_video import VideoReader
 
 VIDEO_THREADS = 1
 """Of a video's decoder, beside the one of ours that asks it: several videos are decoded at once."""
@@ -192,4 +195,6 @@ class VideoFrameReader(FrameReader):
         rule = self.shard.fingerprint_rule
         found = hash_of_file(path) if rule == "content" else fingerprint_of(None, stat, rule)
         check_unchanged(self.shard, frame.path, frame.fingerprint, found)
+        from matting_tasks.decode_video import VideoReader  # captures of pictures are matted without PyAV
+
         return VideoReader(path, VIDEO_THREADS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import cv2
 import numpy as np
 import torch
@@ -9,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manifests.errors import StoreFault
+
+NO_CHROMA = 128
 
 
 def finish_alpha(alpha: Tensor, visible: Tensor | None) -> Tensor:
@@ -41,11 +45,14 @@ def to_lowres(alpha: Tensor, size_px: int) -> Tensor:
     return to_mask(small.clamp(0, 1))
 
 
-def encode_mask(mask: np.ndarray, mask_format: str, quality: int) -> bytes:
+def encode_mask(mask: np.ndarray, mask_format: str, quality: int, codec: str = "opencv") -> bytes:
     """Encode a mask (H, W) uint8 or uint16; a jpg has three equal channels, as the readers of the gha layout want.
 
-    mask_format: jpg | png | png16; the two kinds of PNG differ in what they are given.
+    mask_format: jpg | png | png16; the two kinds of PNG differ in what they are given. codec: of a jpg, opencv |
+    simplejpeg.
     """
+    if mask_format == "jpg" and codec == "simplejpeg" and mask.shape[0] % 2 == mask.shape[1] % 2 == 0:
+        return _encode_planes(mask, quality)
     if mask_format == "jpg":
         done, data = cv2.imencode(".jpg", cv2.merge([mask, mask, mask]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     else:
@@ -53,6 +60,17 @@ def encode_mask(mask: np.ndarray, mask_format: str, quality: int) -> bytes:
     if not done:
         raise StoreFault(f"OpenCV could not encode a mask of {mask.shape[1]}x{mask.shape[0]} pixels as {mask_format}.")
     return data.tobytes()
+
+
+def _encode_planes(mask: np.ndarray, quality: int) -> bytes:
+    """Encode a mask as the luma of a JPEG with empty chroma: three equal channels for little more than a gray one.
+
+    Its sides must be even: beyond an odd one the encoder reads what happens to lie in memory.
+    """
+    encode_planes = importlib.import_module("simplejpeg").encode_jpeg_yuv_planes
+    chroma = np.full((mask.shape[0] // 2, mask.shape[1] // 2), NO_CHROMA, dtype=np.uint8)
+    encoded: bytes = encode_planes(np.ascontiguousarray(mask), chroma, chroma, quality=quality)
+    return encoded
 
 
 def _area_weights(n_source: int, n_target: int, device: torch.device) -> Tensor:

@@ -20,6 +20,7 @@ from manifests.storage import Folder
 from matting_tasks.decode import decode_gray, decode_image
 from matting_tasks.geometry import VISIBLE_FROM, Geometry, apply, geometry_of, visible_pixels
 from matting_tasks.listed import read_listed
+from matting_tasks.qc import mostly_visible
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -40,7 +41,9 @@ class Visible:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlate:
-    """A plate on the device: pixels (1, 3, H, W), RGB 0..1, behind the geometry; size: (width, height) before it."""
+    """A plate on the device: pixels (1, 3, H, W) as the model takes them, behind the geometry; size: (width, height)
+    before it.
+    """
 
     pixels: Tensor
     size: tuple[int, int]
@@ -102,6 +105,11 @@ class Plates:
         """Return a visible mask (H, W) bool on the device, uploaded once."""
         return self._visible_on_device.get(visible.digest, lambda: torch.from_numpy(visible.pixels).to(self.device))
 
+    def visible_in_map(self, visible: Visible, size: tuple[int, int]) -> Tensor:
+        """Return the visible pixels of a map of (h, w), (h, w) bool on the device, worked out once."""
+        key = f"{visible.digest} {size}"
+        return self._visible_on_device.get(key, lambda: mostly_visible(self.visible_on_device(visible), size))
+
     def _load(self, shard: Shard) -> LoadedPlate:
         path = shard.plate.path or ""
         data = read_listed(self.capture, shard, path, shard.plate.fingerprint)
@@ -116,7 +124,7 @@ class Plates:
 
 
 def to_device(pixels: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Upload pictures (N, H, W, 3) uint8 and return them as (N, 3, H, W) in `dtype`, 0..1.
+    """Upload pictures (N, H, W, 3) uint8 and return them as (N, 3, H, W) in `dtype`: 0..1, or as they are in uint8.
 
     Only bytes cross the bus, from pinned memory where the device is a GPU.
     """
@@ -125,6 +133,8 @@ def to_device(pixels: np.ndarray, device: torch.device, dtype: torch.dtype) -> T
         host = host.pin_memory()
     uploaded = host.to(device, non_blocking=True)
     # (N, H, W, 3) -> (N, 3, H, W)
+    if dtype == torch.uint8:
+        return uploaded.permute(0, 3, 1, 2)
     return (uploaded.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255).to(dtype)
 
 
@@ -134,7 +144,7 @@ class _Recent(Generic[Key, Value]):
     def __init__(self, n_kept: int) -> None:
         self._n_kept = n_kept
         self._values: OrderedDict[Key, Value] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         with self._lock:

@@ -37,25 +37,27 @@ def measure_alpha(alpha: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor
     """Return coverage and soft fraction, each (T,) float, of alpha (T, H, W) that is 0 outside `visible`."""
     n_pixels = alpha.shape[-1] * alpha.shape[-2]
     n_visible = n_pixels if visible is None else visible.sum(dim=(1, 2)).clamp(min=1)
-    soft = ((alpha > SOFT[0]) & (alpha < SOFT[1])).sum(dim=(1, 2))
+    soft = torch.count_nonzero((alpha > SOFT[0]) & (alpha < SOFT[1]), dim=(1, 2))
     return alpha.sum(dim=(1, 2)) / n_visible, soft / n_visible
 
 
-def measure_error(error: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
+def measure_error(error: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return mean and 99th percentile, each (T,) float, of the model's error map (T, h, w), visible pixels only.
 
-    visible: (T, H, W) bool at the frame's size. A pixel of the map counts if most of it is visible.
+    kept: (T, h, w) bool, the pixels of the map that count; see `mostly_visible`.
     """
     error = error.float()
-    if visible is None:
-        kept = torch.ones_like(error, dtype=torch.bool)
-    else:
-        kept = F.interpolate(visible[:, None].float(), error.shape[-2:], mode="area")[:, 0] > 0.5
+    kept = torch.ones_like(error, dtype=torch.bool) if kept is None else kept
     n_kept = kept.sum(dim=(1, 2)).clamp(min=1)
     n_top = (error.shape[-2] * error.shape[-1] - 1) // 100 + 1
     ranked = torch.where(kept, error, -1.0).flatten(1).topk(n_top, dim=1).values
     place = (n_kept - 1) // 100
     return (error * kept).sum(dim=(1, 2)) / n_kept, ranked.gather(1, place[:, None])[:, 0].clamp(min=0)
+
+
+def mostly_visible(visible: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return which pixels of a map of (h, w) are visible over most of their area, of `visible` (H, W) bool."""
+    return F.interpolate(visible[None, None].float(), size, mode="area")[0, 0] > 0.5
 
 
 def measure_shape(lowres: np.ndarray, visible: np.ndarray | None = None) -> ShapeMeasures:

@@ -140,8 +140,8 @@ def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> Fr
         if matted.read.looked_at:
             out.delete(paths)
         return fault_row(shard, matted.read, matted.read.fault)
-    mask = encode_mask(matted.mask, recipe.mask_format, recipe.mask_quality)
-    lowres = encode_mask(matted.lowres, recipe.mask_format, recipe.mask_quality)
+    written_as = recipe.mask_format, recipe.mask_quality, recipe.numerics.decoder
+    mask, lowres = encode_mask(matted.mask, *written_as), encode_mask(matted.lowres, *written_as)
     out.write_atomic(paths.full, mask)
     out.write_atomic(paths.lowres, lowres)
     visible = matted.read.visible
@@ -149,7 +149,7 @@ def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> Fr
     measures: dict[str, Any] = {**matted.measures, **{name: getattr(shape, name) for name in shape.__slots__}}
     return replace(
         _row(shard, matted.read),
-        note=_note(shard, matted.read, recipe),
+        note=_note(shard, matted, recipe),
         mask_path=paths.full,
         mask_bytes=len(mask),
         mask_sha256=hashlib.sha256(mask).hexdigest(),
@@ -189,10 +189,11 @@ def _until(stop: threading.Event, items: Iterator[Item]) -> Iterator[Item]:
         yield item
 
 
-def _note(shard: Shard, read: ReadFrame, recipe: Recipe) -> str | None:
+def _note(shard: Shard, matted: Matted, recipe: Recipe) -> str | None:
     over_black = "matted over a black plate" if recipe.uses_plate and shard.plate.path is None else None
     without = f"no plate: matted by {recipe.model}" if recipe.missing_plate == FALLBACK else None
-    return "; ".join(filter(None, (read.note, over_black, without))) or None
+    degraded = "degraded: the device's memory ran out, matted in smaller batches" if matted.is_degraded else None
+    return "; ".join(filter(None, (matted.read.note, over_black, without, degraded))) or None
 
 
 def _summary(shard: Shard, rows: Sequence[FrameRow], seconds: float, station: Station) -> ShardSummary:

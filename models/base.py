@@ -24,7 +24,10 @@ class Matte(NamedTuple):
 
 
 class MattingModel(Protocol):
-    """Matte frames: `uses_plate` says if it needs plates, `temporal` if frames must come in order with a state."""
+    """Matte frames: `uses_plate` says if it needs plates, `temporal` if frames must come in order with a state.
+
+    A model that has `takes_bytes` and sets it takes frames and plates in uint8, 0..255, instead of floats, 0..1.
+    """
 
     uses_plate: bool
     temporal: bool
@@ -68,3 +71,8 @@ def pad_to_multiple(pictures: Tensor, multiple: int, least: int = 1) -> Tensor:
     if bottom == 0 and right == 0:
         return pictures
     return F.pad(pictures, (0, right, 0, bottom), mode="replicate")
+
+
+def takes_bytes(model: MattingModel) -> bool:
+    """Tell whether a model wants pictures in uint8."""
+    return bool(getattr(model, "takes_bytes", False))

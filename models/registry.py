@@ -40,6 +40,8 @@ class Entry:
     """Describe a model: its parameters, the file name of its weights (None without), and how to build the network.
 
     `build(parameters)` makes it with random weights, on the default device and in training mode; see `build` below.
+    `for_masks(network, dtype)` makes the form of it that computes only alpha, None where it has no such form.
+    `cpu_half` says that it is faster in bf16 on CPUs that have it, and as exact as a mask needs.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Entry:
     parameters: tuple[str, ...]
     weights: str | None
     build: Callable[[Mapping[str, Parameter]], Any]
+    for_masks: Callable[[Any, Any], Any] | None = None
+    cpu_half: bool = False
 
 
 def names() -> tuple[str, ...]:
@@ -89,12 +93,18 @@ def parameters_read(name: str, given: Mapping[str, Parameter]) -> dict[str, Para
 
 
 def build(
-    name: str, parameters: Mapping[str, Parameter], weights: Path | None, device: str, precision: str
+    name: str,
+    parameters: Mapping[str, Parameter],
+    weights: Path | None,
+    device: str,
+    precision: str,
+    only_alpha: bool = False,
 ) -> MattingModel:
     """Build a model for matting: in eval mode, without gradients, with strictly loaded weights.
 
     weights: the file, None for a model without. device: as torch names it. precision: fp32, bf16 or fp16, the dtype
-    of frames, plates and weights. Raises UnknownModel, ValueError, WeightsMissing, WeightsUnreadable, WeightsMismatch.
+    of frames, plates and weights. only_alpha: in the form for masks, where the model has one. Raises UnknownModel,
+    ValueError, WeightsMissing, WeightsUnreadable, WeightsMismatch.
     """
     known = entry(name)
     if precision not in PRECISIONS:
@@ -115,9 +125,19 @@ def build(
     with torch.device("meta"):
         network = known.build(arguments)
     load_strict(network, load_state_dict(weights), name, weights)
-    network = network.to(device=device, dtype=getattr(torch, PRECISIONS[precision])).eval().requires_grad_(False)
-    loaded: MattingModel = network
+    network = network.to(device=device).eval().requires_grad_(False)
+    dtype = getattr(torch, PRECISIONS[precision])
+    if only_alpha and known.for_masks is not None:
+        return known.for_masks(network, dtype)  # type: ignore[no-any-return]
+    loaded: MattingModel = network.to(dtype)
     return loaded
+
+
+def build_for_masks(
+    name: str, parameters: Mapping[str, Parameter], weights: Path | None, device: str, precision: str
+) -> MattingModel:
+    """Build a model as `build` does, in the form that computes only alpha where there is one."""
+    return build(name, parameters, weights, device, precision, only_alpha=True)
 
 
 def _checked(key: str, value: Parameter) -> Parameter:
@@ -164,6 +184,12 @@ def _matting_network(variant: str, parameters: Mapping[str, Any]) -> MattingMode
     return MattingNetwork(variant, "deep_guided_filter", **parameters)
 
 
+def _alpha_only(network: Any, dtype: Any) -> MattingModel:
+    from models.bgmv2_alpha import alpha_only
+
+    return alpha_only(network, dtype)
+
+
 def _plate_difference(parameters: Mapping[str, Any]) -> MattingModel:
     from models.plate_difference import PlateDifference
 
@@ -173,7 +199,8 @@ def _plate_difference(parameters: Mapping[str, Any]) -> MattingModel:
 def _bgmv2(kind: str, backbone: str) -> Entry:
     builder, parameters = (_matting_refine, REFINE_PARAMETERS) if kind == "refine" else (_matting_base, ())
     file_name = f"pytorch_{backbone}.pth"
-    return Entry(f"matting{kind}-{backbone}", True, False, parameters, file_name, partial(builder, backbone))
+    build_one = partial(builder, backbone)
+    return Entry(f"matting{kind}-{backbone}", True, False, parameters, file_name, build_one, _alpha_only, True)
 
 
 def _rvm(variant: str) -> Entry:

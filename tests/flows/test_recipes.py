@@ -160,3 +160,26 @@ def test_reprocessing_by_another_model_writes_what_was_written_before() -> None:
     assert (made.model, made.write_frames, made.mask_quality, made.mask_format) == (RVM, True, 80, "png")
     settings = MatteSettings(model=RVM, quality=70)
     assert override_recipe(base, settings, resolve_recipe(settings, base, CPU, "abc", RAW_GHA)).mask_quality == 70
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "wanted"),
+    [
+        ("mattingrefine-resnet101", replace(CPU, has_bf16=True), "bf16"),
+        ("mattingbase-resnet50", replace(CPU, has_bf16=True), "bf16"),
+        ("mattingrefine-resnet101", CPU, "fp32"),
+        ("mattingrefine-resnet101", replace(GPUS, has_bf16=True), "fp32"),
+        (RVM, replace(CPU, has_bf16=True), "fp32"),
+    ],
+)
+def test_auto_precision_is_bf16_only_where_it_was_measured(model: str, machine: Machine, wanted: str) -> None:
+    assert resolve_recipe(MatteSettings(model=model), None, machine, "abc").numerics.precision == wanted
+    asked = MatteSettings(model=model, precision="fp32")
+    assert resolve_recipe(asked, None, machine, "abc").numerics.precision == "fp32"
+
+
+def test_the_codec_of_jpegs_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = resolve()
+    assert first.numerics.decoder == "simplejpeg"
+    monkeypatch.setattr("flows.recipes.find_spec", lambda name: None)
+    assert resolve().numerics.decoder == "opencv" and resolve(pinned=first).numerics.decoder == "simplejpeg"

@@ -10,6 +10,7 @@ from shards import recipe_for
 
 from flows.resolve import (
     Machine,
+    cpu_has_bf16,
     resolve_machine,
     resolve_weights,
     resolve_workforce,
@@ -71,3 +72,15 @@ def test_a_root_that_is_pinned_to_a_gpu_says_so_where_there_is_none() -> None:
     pinned = replace(pinned, numerics=replace(pinned.numerics, device_class="cuda:NVIDIA Test"))
     with pytest.raises(DeviceFault, match="pinned to cuda:NVIDIA Test.*--device cpu --replace"):
         resolve_machine(MatteSettings(model="plate-difference"), pinned, None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"), [("fpu avx512_bf16 sse", True), ("fpu amx_bf16", True), ("fpu avx2", False), (None, False)]
+)
+def test_bf16_is_found_where_the_system_tells(
+    flags: str | None, wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr("flows.resolve.CPU_INFO", tmp_path / "cpuinfo")
+    assert cpu_has_bf16() is wanted

@@ -115,6 +115,21 @@ def test_frames_of_several_sizes_are_matted_in_order(batch: int) -> None:
     assert {shape[1] for shape in model.seen} == {batch}
 
 
+def test_frames_that_did_not_fit_the_device_together_say_so() -> None:
+    class SmallDevice(RedModel):
+        def matte(
+            self, frames: Tensor, plates: Tensor | None, state: object = None, want_foreground: bool = False
+        ) -> Matte:
+            if frames.shape[1] > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().matte(frames, plates, state)
+
+    pictures = [draw_picture(seed) for seed in range(3)]
+    for one, other in zip(matte(pictures, SmallDevice()), matte(pictures), strict=True):
+        assert one.is_degraded and not other.is_degraded
+        assert np.array_equal(one.mask, other.mask)
+
+
 def test_the_model_is_left_alone_when_no_frame_can_be_matted() -> None:
     model = ShapeModel()
     matted = matte([None] * 5, model)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import pytest
@@ -88,6 +89,14 @@ def test_the_threads_of_the_process_are_those_of_the_recipe() -> None:
         assert cv2.getNumThreads() == 1
 
 
+def test_a_machine_without_the_codec_of_the_recipe_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = replace(numerics("cpu"), decoder="simplejpeg")
+    set_up_device("cpu", pinned)
+    monkeypatch.setattr("matting_tasks.device.find_spec", lambda name: None)
+    with pytest.raises(DeviceFault, match="pip install simplejpeg"):
+        set_up_device("cpu", pinned)
+
+
 def test_every_precision_of_the_models_has_a_type() -> None:
     assert DTYPES[make_recipe().numerics.precision] == torch.float32
     assert (DTYPES["fp16"], DTYPES["bf16"]) == (torch.float16, torch.bfloat16)
@@ -104,9 +113,10 @@ def take_and_free():
 
 if sys.argv[1] == "keep":
     keep_memory()
-thread = threading.Thread(target=take_and_free)
-thread.start()
-thread.join()
+for _ in range(4):
+    thread = threading.Thread(target=take_and_free)
+    thread.start()
+    thread.join()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 thread = threading.Thread(target=take_and_free)
 thread.start()

@@ -121,6 +121,27 @@ def test_a_jpg_mask_has_three_equal_channels_for_the_readers_of_the_layout() -> 
     assert np.abs(first[..., 0] - mask / 255).mean() < 2 / 255
 
 
+@pytest.mark.parametrize(("height", "width"), [(64, 48), (33, 47), (1, 1), (256, 256)])
+def test_both_codecs_write_the_same_mask(height: int, width: int) -> None:
+    mask = to_mask(soft_alpha(height, width))[0].numpy()
+    files = [encode_mask(mask, "jpg", 95, codec) for codec in ("opencv", "simplejpeg")]
+    pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in files]
+    assert pictures[1].shape == (height, width, 3) and np.ptp(pictures[1], axis=2).max() == 0
+    lost, usually_lost = (np.abs(picture[..., 0].astype(int) - mask).mean() for picture in pictures[::-1])
+    assert lost <= 1.15 * usually_lost + 0.1
+
+
+def test_equal_masks_give_equal_bytes_at_any_size() -> None:
+    rng = np.random.default_rng(0)
+    for height, width in [(side, other) for side in range(1, 36) for other in (1, 2, 8, 15, 16, 18, 31, 64, 66)]:
+        mask = rng.integers(0, 256, (height, width), dtype=np.uint8)
+        encoded = set()
+        for _ in range(4):
+            _ = [np.full(rng.integers(1, 5000), rng.integers(0, 256), np.uint8) for _ in range(20)]  # leaves its traces
+            encoded.add(encode_mask(mask.copy(), "jpg", 95, "simplejpeg"))
+        assert len(encoded) == 1, (height, width)
+
+
 def test_empty_and_full_masks_survive_a_jpg() -> None:
     for value in (0, 255):
         decoded = imageio.v3.imread(encode_mask(np.full((33, 65), value, np.uint8), "jpg", 95))

@@ -16,7 +16,6 @@ from fakes import (
     RedModel,
     draw_picture,
     make_recipe,
-    on_cpu,
     put_shard,
     to_jpeg,
     to_png,
@@ -35,7 +34,7 @@ from manifests.tables import read_rows
 from matting_tasks.masks import encode_mask, to_lowres
 from matting_tasks.worker import Worker, WorkerSettings
 from models.base import Matte, MattingModel
-from models.registry import build
+from models.registry import build_for_masks
 
 pytestmark = pytest.mark.usefixtures("threads_as_before")
 
@@ -320,13 +319,14 @@ def test_the_masks_of_a_network_are_its_alpha_rounded(tmp_path: Path) -> None:
     assert isinstance(outcome, ShardSummary), outcome
     assert outcome.by_status == {"ok": 3}
 
-    network = build(name, {}, weights, "cpu", "fp32")
+    network = build_for_masks(name, {}, weights, "cpu", "fp32")
     (receipt,) = receipts_below(tmp_path)
     rows, _ = read_rows(receipt.read_bytes(), str(receipt))
     black = np.zeros_like(frames[0])
     for pair in ((frames[0], frames[1]), (frames[2], black)):  # batches of two, the last one filled up
         with torch.inference_mode():
-            matte = network.matte(torch.stack([on_cpu(frame) for frame in pair])[None], on_cpu(plate)[None])
+            pixels = torch.from_numpy(np.stack([*pair, plate])).permute(0, 3, 1, 2)
+            matte = network.matte(pixels[None, :2], pixels[2:])
         for frame, alpha, error in zip(pair, matte.alpha[0], matte.error[0], strict=True):  # type: ignore[arg-type, index]
             if frame is black:
                 continue
