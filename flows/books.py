@@ -19,16 +19,18 @@ from flows.resolve import (
     resolve_workforce,
 )
 from flows.settings import MatteSettings
+from flows.stored_weights import local_weights
 from flows.watch import Watcher
 from manifests.decisions import Decision, Selection, append_decision, read_decisions, standing_recipe
 from manifests.errors import RecipeDiffers
-from manifests.ledger import read_ledger
+from manifests.ledger import list_receipts, read_ledger
 from manifests.manifest import listed_subjects, read_manifest
-from manifests.plan import SubjectPlan, failed_frames, read_plan
+from manifests.plan import SubjectPlan, failed_frames, read_plan, read_plans
 from manifests.recipe import Recipe
 from manifests.records import Shard, ShardFailure, ShardSummary
 from manifests.root import Root, claim_root, read_root
 from manifests.storage import Folder
+from manifests.traffic import Traffic
 
 if TYPE_CHECKING:
     from matting_tasks.cluster import Cluster
@@ -44,6 +46,9 @@ class Pool(Protocol):
 
     def close(self) -> None:
         """Let go of what is in hand."""
+
+    def traffic(self) -> Mapping[str, Traffic]:
+        """Return what the workers asked of the stores, by URL; complete once the pool is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,17 @@ class Books:
         """Return the plan of a subject for the selection, or None where it has no manifest."""
         return read_plan(self.out, subject, self.decisions, self.selection, self.root.grid)
 
+    def plans(self, subjects: Iterable[str]) -> Iterator[SubjectPlan]:
+        """Yield the plans of subjects, one by one; while another run compacts, done shards may look pending in them."""
+        return read_plans(self.out, subjects, self.decisions, self.selection, self.root.grid)
+
     def stands_elsewhere(self, recipe: Recipe) -> bool:
         """Tell whether any selected frame is decided by another recipe."""
         others = {decision.number for decision in self.decisions if decision.recipe != recipe}
         if not others:
             return False
-        plans = (self.plan(subject) for subject in listed_subjects(self.out) if self.selection.has_subject(subject))
-        return any(shard.decision in others for plan in plans if plan is not None for shard in plan.selected)
+        subjects = (subject for subject in listed_subjects(self.out) if self.selection.has_subject(subject))
+        return any(shard.decision in others for plan in self.plans(subjects) for shard in plan.selected)
 
     def propose(self, selection: Selection, recipe: Recipe, reason: str) -> Books:
         """Return the books with one more decision."""
@@ -152,7 +161,8 @@ def open_books(
         recipe = resolve_recipe(settings, pinned, machine, trusted, source)
         if pinned is not None and base is None and not settings.replace:
             _refuse_other(out, selection, pinned, recipe)  # before weights are fetched for nothing
-        weights = resolve_weights(settings.model, settings.weights, trusted, watcher.say, watcher.fetched)
+        file = local_weights(settings.weights, settings.store_options, watcher.say)
+        weights = resolve_weights(settings.model, file, trusted, watcher.say, watcher.fetched)
         recipe = replace(recipe, weights_sha256=None if weights is None else weights.sha256)
         files = [weights]
         if recipe.fallback is not None:
@@ -184,21 +194,19 @@ def _source(out: Folder) -> Source:
 
 
 def _fallback_weights(settings: MatteSettings, fallback: Recipe, watcher: Watcher) -> WeightsFile | None:
-    file, trusted = settings.missing_plate_weights, fallback.weights_sha256
-    return resolve_weights(fallback.model, file, trusted, watcher.say, watcher.fetched)
+    file = local_weights(settings.missing_plate_weights, settings.store_options, watcher.say)
+    return resolve_weights(fallback.model, file, fallback.weights_sha256, watcher.say, watcher.fetched)
 
 
 def retry_failed(books: Books, selection: Selection) -> Books:
     """Propose that the selected frames whose rows are not ok are matted again, each by its own recipe."""
     listed: dict[Recipe, dict[str, list[tuple[str, str, int]]]] = {}
     by_number = {decision.number: decision for decision in books.decisions}
-    for subject in listed_subjects(books.out):
-        plan = read_plan(books.out, subject, books.decisions, selection, books.root.grid)
-        if plan is None or not selection.has_subject(subject):
-            continue
+    subjects = [subject for subject in listed_subjects(books.out) if selection.has_subject(subject)]
+    for plan in read_plans(books.out, subjects, books.decisions, selection, books.root.grid):
         for number, rows in failed_frames(books.out, plan).items():
             triples = [(row.sequence, row.camera, row.frame) for row in rows]
-            listed.setdefault(by_number[number].recipe, {}).setdefault(subject, []).extend(triples)
+            listed.setdefault(by_number[number].recipe, {}).setdefault(plan.subject, []).extend(triples)
     for recipe, frames in listed.items():
         books = books.propose(Selection(listed=frames), recipe, "retry-failed")
     return books
@@ -209,7 +217,8 @@ def _refuse_other(out: Folder, selection: Selection, standing: Recipe, asked: Re
     if asked == standing:
         return
     subjects = [subject for subject in listed_subjects(out) if selection.has_subject(subject)]
-    n_shards = sum(len(read_ledger(out, subject).failed) for subject in subjects)
+    listed = list_receipts(out)
+    n_shards = sum(len(read_ledger(out, subject, listed).failed) for subject in subjects)
     raise RecipeDiffers(_differing(out.url, standing, asked, n_shards))
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from flows.books import Books
 from manifests.decisions import Selection
@@ -15,23 +18,18 @@ from manifests.manifest import Manifest, listed_subjects
 from manifests.plan import SubjectPlan
 from manifests.recipe import Recipe
 from manifests.records import Frame
-from manifests.runs import announced_frames
-from manifests.sharding import PlannedShard
+from manifests.runs import announced_cameras, announced_rows, read_runs
+from manifests.sharding import FrameTable, PlannedShard
 from manifests.storage import Folder, unwritable
 
 
-def check_foreign(books: Books, subjects: Sequence[str]) -> None:
-    """Refuse to write over masks that no run of cleanplate announced; `--replace` accepts them."""
-    if books.settings.replace:
-        return
-    n_foreign, first = 0, ""
-    for subject in subjects:
-        foreign = _foreign_masks(books, subject)
-        n_foreign, first = n_foreign + len(foreign), first or (foreign[0] if foreign else "")
-    if n_foreign:
+def check_foreign(books: Books, foreign: Sequence[str]) -> None:
+    """Refuse to write over masks that no run of cleanplate announced."""
+    if foreign:
         raise ForeignMasks(
-            f"{n_foreign} masks lie already where this run would write, made by something else than cleanplate "
-            f"(the first: {books.out.url}/{first}). To write over them add --replace; to keep them name another --out."
+            f"{len(foreign)} masks lie already where this run would write, made by something else than cleanplate "
+            f"(the first: {books.out.url}/{foreign[0]}). To write over them add --replace; to keep them name another "
+            "--out."
         )
 
 
@@ -60,22 +58,60 @@ def check_names(selection: Selection, subjects: Sequence[str], manifests: Iterab
             raise NothingSelected(f"--{word} {','.join(unknown)}: there is none of that name. There is: {listed}.")
 
 
-def _foreign_masks(books: Books, subject: str) -> list[str]:
-    """Return the masks that lie where pending shards of a subject would write, and that no run announced."""
-    plan = books.plan(subject)
-    if plan is None:
+def foreign_masks(books: Books, plan: SubjectPlan, runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the masks that lie where pending shards of a subject would write, and that none of `runs` announced.
+
+    The paths of all frames are made only where files lie that are none of the capture's, and the runs read again then:
+    one that began meanwhile has announced what it had written when that was listed. `--replace` accepts all.
+    """
+    if books.settings.replace:
         return []
-    ours = announced_frames(books.out, subject)
-    cameras = {camera for _, camera, _ in ours}
-    wanted: set[str] = set()
-    for shard in plan.pending:
-        for frame in plan.manifest.frames.frames(shard.rows):
-            if (shard.sequence, shard.camera, frame.frame) not in ours:
-                wanted.update(_files_of(shard, frame))
-        if shard.recipe.write_frames and shard.camera not in cameras:
-            wanted.add(plate_path(subject, shard.camera))
-    folders = {path.rpartition("/")[0].split("/", 1)[0] for path in wanted}
-    return sorted(stat.path for folder in folders for stat in books.out.list(folder) if stat.path in wanted)
+    frames = plan.manifest.frames
+    due, plates = _unannounced(plan, runs)
+    folders = {_top(path) for path in plates}.union(*(_tops(shard, frames, rows) for shard, rows in due))
+    lying = {stat.path for folder in folders for stat in books.out.list(folder)}
+    if is_same_folder(books.out, plan.manifest.capture_url):
+        lying -= _inputs(plan.manifest)
+    if not lying:
+        return []
+    due, wanted = _unannounced(plan, read_runs(books.out))
+    for shard, rows in due:
+        wanted.update(path for frame in frames.frames(rows) for path in _files_of(shard, frame))
+    return sorted(lying & wanted)
+
+
+def _unannounced(
+    plan: SubjectPlan, runs: Sequence[Mapping[str, Any]]
+) -> tuple[list[tuple[PlannedShard, np.ndarray]], set[str]]:
+    """Return the pending shards, each with its rows, and the plates that none of `runs` announced."""
+    ours, cameras = announced_rows(runs, plan.manifest.frames), announced_cameras(runs, plan.subject)
+    due = [(shard, rows) for shard in plan.pending if len(rows := shard.rows[~ours[shard.rows]])]
+    unknown = {s.camera for s in plan.pending if s.recipe.write_frames and s.camera not in cameras}
+    return due, {plate_path(plan.subject, camera) for camera in unknown}
+
+
+def _tops(shard: PlannedShard, frames: FrameTable, rows: np.ndarray) -> set[str]:
+    """Return the folders, at the top of the output root, that hold what a shard writes for some of its rows."""
+    layout, subject = shard.recipe.output_layout, shard.subject
+    if layout == BESIDE:
+        masks = set(frames.path[rows])
+    elif layout in (GHA, VHAP) and subject:
+        masks = {f"{subject}/"}
+    else:  # a pattern may put each frame into a folder of its own
+        masks = {path for frame in frames.frames(rows) for path in _files_of(shard, frame)}
+    others = frame_file_paths(subject, 0, shard.camera).values() if shard.recipe.write_frames else ()
+    return {_top(path) for path in (*masks, *others)}
+
+
+def _top(path: str) -> str:
+    return path.rpartition("/")[0].split("/", 1)[0]
+
+
+def _inputs(manifest: Manifest) -> set[str | None]:
+    """Return the files of a subject's capture."""
+    calibration = () if manifest.calibration is None else (manifest.calibration.path,)
+    plates = (plate.path for plate in manifest.plates.values())
+    return {*manifest.frames.path, *manifest.frames.visible_path, *plates, *calibration}
 
 
 def _files_of(shard: PlannedShard, frame: Frame) -> list[str]:
@@ -85,30 +121,24 @@ def _files_of(shard: PlannedShard, frame: Frame) -> list[str]:
     return [*masks, *others.values()]
 
 
-def check_paths(books: Books, subjects: Sequence[str]) -> None:
+def check_paths(books: Books, plan: SubjectPlan) -> None:
     """Raise UsageError where a file of the capture would be written over, or two frames would have one mask."""
     layout = books.recipe.output_layout
     if "subject" not in fields_of(layout) and len(listed_subjects(books.out)) > 1:
         raise UsageError(f"--output-layout {layout}: there are several subjects; put {{subject}} into the pattern.")
-    in_place = is_same_folder(books.out, books.capture_url)
-    for subject in subjects:
-        plan = books.plan(subject)
-        if plan is not None and in_place and not _has_own_names(books.recipe, plan.manifest):
-            check_apart_from_sources(books.recipe, plan.manifest.layout, plan.manifest.plate_pattern)
-            _check_inputs_stay(plan)
-        if plan is not None and not _are_told_apart(layout, plan.manifest):
-            _check_no_mask_twice(plan, layout)
+    if is_same_folder(books.out, books.capture_url) and not _has_own_names(books.recipe, plan.manifest):
+        check_apart_from_sources(books.recipe, plan.manifest.layout, plan.manifest.plate_pattern)
+        _check_inputs_stay(plan)
+    if not _are_told_apart(layout, plan.manifest):
+        _check_no_mask_twice(plan, layout)
 
 
 def _check_inputs_stay(plan: SubjectPlan) -> None:
     """Raise UsageError where a run in place would write over what it reads; nothing switches this off."""
-    manifest = plan.manifest
-    inputs = {*manifest.frames.path, *manifest.frames.visible_path, *(plate.path for plate in manifest.plates.values())}
-    if manifest.calibration is not None:
-        inputs.add(manifest.calibration.path)
+    inputs = _inputs(plan.manifest)
     for shard in plan.planned:
         plates = [plate_path(shard.subject, shard.camera)] if shard.recipe.write_frames else []
-        for frame in manifest.frames.frames(shard.rows):
+        for frame in plan.manifest.frames.frames(shard.rows):
             hit = next((path for path in (*plates, *_files_of(shard, frame)) if path in inputs), None)
             if hit is not None:
                 raise UsageError(

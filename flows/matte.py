@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flows.books import Books, Pool, open_books, retry_failed
 from flows.enumerate import enumerate_capture
-from flows.guards import check_apart, check_foreign, check_names, check_paths, check_room
+from flows.guards import check_apart, check_foreign, check_names, check_paths, check_room, foreign_masks
 from flows.record import recorded
 from flows.resolve import Workforce, check_model, resolve_weights
 from flows.settings import MatteSettings
@@ -19,11 +19,20 @@ from manifests.errors import Fault, NoRoom, NothingSelected, WeightsRefused
 from manifests.failures import clear_failures, write_failure
 from manifests.ledger import compact
 from manifests.manifest import listed_subjects, read_manifest
-from manifests.plan import CameraStatus, camera_statuses, withdraw_newer, withdraw_stale
+from manifests.plan import (
+    CameraStatus,
+    SubjectPlan,
+    camera_statuses,
+    pending_spans,
+    withdraw_newer,
+    withdraw_stale,
+)
 from manifests.recipe import FALLBACK, Recipe
 from manifests.records import ShardFailure, ShardSummary
+from manifests.runs import read_runs
 from manifests.sharding import in_lockstep
 from manifests.storage import Folder, open_folder
+from manifests.traffic import traffic_of
 
 BYTES_PER_PIXEL = {"jpg": 0.07, "png": 0.1, "png16": 0.2}
 """Of a full and a lowres mask together, JPEG at quality 95; generous for mattes of people."""
@@ -59,7 +68,9 @@ def matte(
     with open_books(out, capture.url, settings, settings.selection, watcher) as books:
         if settings.retry_failed:
             books = retry_failed(books, settings.selection)
-        return work(books, watcher, each_subject or in_turn, dry_run)
+        summary = work(books, watcher, each_subject or in_turn, dry_run)
+    summary.count_traffic(traffic_of(capture, out))
+    return summary
 
 
 def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: bool = False) -> Summary:
@@ -67,22 +78,26 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
     started = time.monotonic()
     summary = Summary(books.out.url)
     subjects = _subjects(books)
-    summary.todo = [todo for todo in (_todo(books, subject) for subject in subjects) if todo is not None]
+    foreign: list[str] = []
+    summary.todo = _look(books, subjects, None if dry_run else foreign)
     if not any(todo.n_frames or todo.n_done for todo in summary.todo):
         raise NothingSelected(f"No frame of the manifest under {books.out.url} matches: {books.selection}.")
     busy = [todo for todo in summary.todo if todo.n_frames]
     watcher.planned(sum(todo.n_frames for todo in busy), sum(todo.n_shards for todo in busy))
     if dry_run:
         return summary
+    known = len(books.decisions)
     if busy:
-        check_paths(books, [todo.subject for todo in busy])
-        check_foreign(books, [todo.subject for todo in busy])
+        check_foreign(books, foreign)
         check_room(books.out, sum(todo.n_bytes for todo in busy))
         books = books.claim()
-        with recorded(books, [todo.subject for todo in busy], summary):
+        if len(books.decisions) != known:  # another run has decided meanwhile
+            busy = [todo for todo in _look(books, subjects) if todo.n_frames]
+        with recorded(books, busy, summary):
             _matte_pending(books, busy, summary, watcher, each_subject)
         books = books.refreshed()
-    summary.cameras = [status for subject in subjects for status in _finish_subject(books, subject)]
+    settled = {todo.subject: todo.cameras for todo in summary.todo} if len(books.decisions) == known else {}
+    summary.cameras = [s for subject in subjects for s in settled.get(subject) or _finish_subject(books, subject)]
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -106,10 +121,22 @@ def _subjects(books: Books) -> list[str]:
     return chosen
 
 
-def _todo(books: Books, subject: str) -> Todo | None:
-    plan = books.plan(subject)
-    if plan is None:
-        return None
+def _look(books: Books, subjects: Sequence[str], foreign: list[str] | None = None) -> list[Todo]:
+    """Plan subject by subject, and keep of each plan only what is small.
+
+    With `foreign`, a run is to follow: what it would write over is collected there, and check_paths may raise.
+    """
+    todo = []
+    runs = [] if foreign is None else read_runs(books.out)
+    for plan in books.plans(subjects):
+        todo.append(_todo(books, plan))
+        if foreign is not None and plan.pending:
+            check_paths(books, plan)
+            foreign += foreign_masks(books, plan, runs)
+    return todo
+
+
+def _todo(books: Books, plan: SubjectPlan) -> Todo:
     by_recipe: dict[Recipe, Pending] = {}
     for shard in plan.pending:
         before = by_recipe.get(shard.recipe, Pending(0, 0))
@@ -120,7 +147,15 @@ def _todo(books: Books, subject: str) -> Todo | None:
     frame_bytes = int(pixels * SHRUNK_TO[books.recipe.geometry] * pixel_bytes + BYTES_PER_FRAME)
     n_selected = sum(len(shard.rows) for shard in plan.selected)
     n_pending = sum(pending.n_frames for pending in by_recipe.values())
-    return Todo(subject, by_recipe, frame_bytes, n_selected - n_pending)
+    is_settled = not plan.pending and not (plan.is_complete and plan.ledger.singles)
+    return Todo(
+        subject=plan.subject,
+        by_recipe=by_recipe,
+        frame_bytes=frame_bytes,
+        n_done=n_selected - n_pending,
+        announced=pending_spans(plan),
+        cameras=camera_statuses(books.out, plan) if is_settled else None,
+    )
 
 
 def _matte_pending(
@@ -136,6 +171,7 @@ def _matte_pending(
             each_subject([todo.subject for todo in busy if recipe in todo.by_recipe], job.matte_subject)
         finally:
             pool.close()
+            summary.count_traffic(pool.traffic())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from manifests.plan import CameraStatus
+from manifests.plan import Announcement, CameraStatus
 from manifests.recipe import Recipe
 from manifests.records import ShardFailure, ShardSummary
+from manifests.traffic import Traffic, joined
 
 
 class Pending(NamedTuple):
@@ -21,12 +22,18 @@ class Pending(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What is to do for one subject, by recipe, and what is done; `frame_bytes` is what a frame's masks may take."""
+    """What is to do for one subject, by recipe, and what is done; all of a plan that a run keeps.
+
+    `frame_bytes` is what a frame's masks may take, `announced` are the pending frames. `cameras` say how the selected
+    frames are where there is nothing to do, not even receipts to join, and are None elsewhere.
+    """
 
     subject: str
     by_recipe: Mapping[Recipe, Pending]
     frame_bytes: int
     n_done: int
+    announced: Announcement = field(default_factory=list)
+    cameras: Sequence[CameraStatus] | None = None
 
     @property
     def n_shards(self) -> int:
@@ -56,6 +63,7 @@ class Summary:
     cameras: list[CameraStatus] = field(default_factory=list)
     failures: list[ShardFailure] = field(default_factory=list)
     run_id: str | None = None
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
     n_failed_in_a_row: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,6 +81,11 @@ class Summary:
                 self.n_bytes += outcome.bytes_written
                 self.n_failed_in_a_row = 0
             return self.n_failed_in_a_row
+
+    def count_traffic(self, traffic: Mapping[str, Traffic]) -> None:
+        """Add the requests to stores, by URL."""
+        with self.lock:
+            self.traffic = joined([self.traffic, traffic])
 
     @property
     def exit_code(self) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from manifests.sharding import FrameTable
 
 Shared = list[list[str | int | None]]
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +78,31 @@ def cell_digest(table: FrameTable, shared: Shared, recipe: Recipe, stream: Strea
 
     Numbers in the source count only where they are not those of the frames.
     """
+    frames, source_frames = table.frame[cell.through].tolist(), table.source_frame[cell.through].tolist()
     identity = [
-        [table.subject, stream.sequence, stream.camera],
-        table.frame[cell.rows].tolist(),
-        table.fingerprint[cell.through].tolist(),
-        table.visible_fingerprint[cell.through].tolist() if recipe.visible else [],
-        *shared,
+        _to_json([table.subject, stream.sequence, stream.camera]),
+        _numbers(table.frame[cell.rows].astype(np.int64).tobytes()),
+        _texts(table.fingerprint[cell.through].tolist()),
+        _texts(table.visible_fingerprint[cell.through].tolist() if recipe.visible else []),
+        *map(_to_json, shared),
     ]
-    frame, source_frame = table.frame[cell.through], table.source_frame[cell.through]
     if recipe.temporal:
-        identity.append(frame.tolist())
-    if not np.array_equal(frame, source_frame):
-        identity.append(source_frame.tolist())
-    return hashlib.sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()[:10]
+        identity.append(_to_json(frames))
+    if frames != source_frames:
+        identity.append(_to_json(source_frames))
+    return hashlib.sha256(f"[{','.join(identity)}]".encode()).hexdigest()[:10]
+
+
+@lru_cache(maxsize=4096)
+def _numbers(numbers: bytes) -> str:
+    """Return int64 numbers as JSON; all cameras and most subjects have the same in a cell."""
+    return _to_json(np.frombuffer(numbers, dtype=np.int64).tolist())
+
+
+def _texts(values: list[str]) -> str:
+    """Return texts as JSON, joined at once where none of them has anything to escape: a plan has many millions."""
+    joined = '","'.join(values)
+    is_plain = joined.isascii() and joined.isprintable() and "\\" not in joined
+    if is_plain and joined.count('"') == 2 * (len(values) - 1):
+        return f'["{joined}"]'
+    return _to_json(values)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from manifests.ahead import map_ahead
 from manifests.records import FrameRow, Shard
 from manifests.sharding import PlannedShard, subject_folder
 from manifests.storage import Folder
@@ -17,6 +18,11 @@ LEDGER = "_cleanplate/ledger"
 _RECEIPT = re.compile(r"(?P<shard>.+)\.f(?P<failed>\d+)\.parquet")
 _COMPACTED = ".compact.parquet"
 READ_TRIES = 5
+READS_AT_ONCE = 8
+"""A store answers in tens of milliseconds, and there are many small receipts."""
+
+Listed = Mapping[str, Sequence[str]]
+"""The files of a listing of receipts by the folder that they lie in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +43,34 @@ def ledger_folder(subject: str) -> str:
     return f"{LEDGER}/{subject_folder(subject)}"
 
 
-def read_ledger(out: Folder, subject: str) -> Ledger:
-    """List a subject's receipts; the names of single receipts tell all, compacted files are read for two columns.
+def list_receipts(out: Folder, folder: str = LEDGER) -> Listed:
+    """List the receipts of all subjects, or of the one whose folder is named, at once: n of them in n/1000 requests."""
+    found: dict[str, list[str]] = {}
+    for stat in out.list(folder):
+        found.setdefault(stat.path.rpartition("/")[0], []).append(stat.path)
+    return {folder: sorted(paths) for folder, paths in found.items()}
+
+
+def read_ledger(out: Folder, subject: str, listed: Listed | None = None) -> Ledger:
+    """Read a subject's receipts; the names of single receipts tell all, compacted files are read for two columns.
 
     A listing is no snapshot: while another run compacts, it can miss both the single receipts and the file that they
-    went into. So it lists until two listings agree, and again when a compacted file is gone when it is read.
+    went into. So it lists until two listings agree, and again when a compacted file is gone when it is read. One that
+    was `listed` before is taken as it is: what it missed looks pending, to be looked at again before it is matted.
     """
-    last = None
-    for _ in range(READ_TRIES):
-        listed = sorted(stat.path for stat in out.list(ledger_folder(subject)))
-        if listed == last:
+    folder, last = ledger_folder(subject), None
+    paths = [] if listed is None else list(listed.get(folder, ()))
+    for _ in range(READ_TRIES if listed is None else 0):
+        paths = sorted(stat.path for stat in out.list(folder))
+        if paths == last:
             break
-        last = listed
+        last = paths
     for _ in range(READ_TRIES):
         try:
-            return _read_listed(out, listed)
+            return _read_listed(out, paths)
         except FileNotFoundError:
-            listed = sorted(stat.path for stat in out.list(ledger_folder(subject)))
-    return _read_listed(out, listed)
+            paths = sorted(stat.path for stat in out.list(folder))
+    return _read_listed(out, paths)
 
 
 def pending(plan: Iterable[PlannedShard], ledger: Ledger) -> list[PlannedShard]:
@@ -71,15 +87,19 @@ def commit(out: Folder, shard: Shard, rows: Sequence[FrameRow], meta: Mapping[st
     out.write_atomic(path, write_rows(rows, {"recipe_id": shard.recipe_id, **meta}))
 
 
-def read_receipts(out: Folder, subject: str, ledger: Ledger | None = None) -> list[FrameRow]:
-    """Return all rows of a subject, stale ones included, sorted by (sequence, camera, frame, decision)."""
-    books = ledger or read_ledger(out, subject)
+def read_failed(out: Folder, subject: str, ledger: Ledger) -> list[FrameRow]:
+    """Return the rows that are not ok, stale ones included; receipts that have none by their names are not read."""
     for _ in range(READ_TRIES):
         try:
-            return _read_all(out, books)[0]
+            return _read_failed(out, ledger)
         except FileNotFoundError:  # another run has compacted meanwhile
-            books = read_ledger(out, subject)
-    return _read_all(out, books)[0]
+            ledger = read_ledger(out, subject)
+    return _read_failed(out, ledger)
+
+
+def read_receipts(out: Folder, subject: str, ledger: Ledger | None = None) -> list[FrameRow]:
+    """Return all rows of a subject, stale ones included, sorted by (sequence, camera, frame, decision)."""
+    return _read_whole(out, subject, ledger)[1]
 
 
 def compact(out: Folder, subject: str, plan: Sequence[PlannedShard]) -> bool:
@@ -112,8 +132,7 @@ def withdraw(out: Folder, subject: str, is_void: Callable[[FrameRow], bool]) -> 
     """
     from manifests.tables import write_rows
 
-    ledger = read_ledger(out, subject)
-    rows, metas = _read_all(out, ledger)
+    ledger, rows, metas = _read_whole(out, subject)
     void = {row.shard_id for row in rows if is_void(row)}
     if not void:
         return 0
@@ -151,19 +170,58 @@ def _read_listed(out: Folder, listed: Sequence[str]) -> Ledger:
     return Ledger(failed, singles, tuple(sorted(compacted)))
 
 
+def _read_whole(
+    out: Folder, subject: str, ledger: Ledger | None = None
+) -> tuple[Ledger, list[FrameRow], dict[str, Any]]:
+    """Return the ledger that was read in the end, all its rows and the metadata of its receipts."""
+    books = ledger or read_ledger(out, subject)
+    for _ in range(READ_TRIES):
+        try:
+            return books, *_read_all(out, books)
+        except FileNotFoundError:  # another run has compacted meanwhile
+            books = read_ledger(out, subject)
+    return books, *_read_all(out, books)
+
+
 def _read_all(out: Folder, ledger: Ledger) -> tuple[list[FrameRow], dict[str, Any]]:
     """Return all rows, and the metadata of the receipts by shard_id; single receipts win over compacted ones."""
     from manifests.tables import read_rows
 
     by_shard: dict[str, list[FrameRow]] = {}
     metas: dict[str, Any] = {}
-    for path in (*ledger.compacted, *ledger.singles.values()):
-        rows, meta = read_rows(out.read(path), path)
-        fresh: dict[str, list[FrameRow]] = {}
-        for row in rows:
-            fresh.setdefault(row.shard_id, []).append(row)
+    for path, data in _read_files(out, [*ledger.compacted, *ledger.singles.values()]):
+        rows, meta = read_rows(data, path)
+        fresh = _by_shard(rows)
         by_shard |= fresh
         metas |= meta.get("receipts") or {shard_id: meta for shard_id in fresh}
-    joined = [row for shard_rows in by_shard.values() for row in shard_rows]
+    return _in_order(by_shard.values()), metas
+
+
+def _read_failed(out: Folder, ledger: Ledger) -> list[FrameRow]:
+    from manifests.tables import read_failed_rows
+
+    failed = {shard_id for shard_id, n_failed in ledger.failed.items() if n_failed}
+    singles = [path for shard_id, path in ledger.singles.items() if shard_id in failed]
+    compacted = ledger.compacted if failed - set(ledger.singles) else ()
+    by_shard: dict[str, list[FrameRow]] = {}
+    for path, data in _read_files(out, [*compacted, *singles]):
+        by_shard |= _by_shard(read_failed_rows(data, path))
+    return _in_order(rows for shard_id, rows in by_shard.items() if shard_id in failed)
+
+
+def _by_shard(rows: Iterable[FrameRow]) -> dict[str, list[FrameRow]]:
+    found: dict[str, list[FrameRow]] = {}
+    for row in rows:
+        found.setdefault(row.shard_id, []).append(row)
+    return found
+
+
+def _in_order(shards: Iterable[Iterable[FrameRow]]) -> list[FrameRow]:
+    joined = [row for rows in shards for row in rows]
     joined.sort(key=lambda row: (row.sequence, row.camera, row.frame, row.decision, row.shard_id))
-    return joined, metas
+    return joined
+
+
+def _read_files(out: Folder, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, data) in order, some files being read ahead."""
+    return zip(paths, map_ahead(out.read, paths, READS_AT_ONCE), strict=True)

@@ -8,15 +8,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from manifests.ahead import map_ahead
 from manifests.decisions import Decision, Selection
-from manifests.ledger import Ledger, pending, read_ledger, read_receipts, withdraw
+from manifests.ledger import Ledger, ledger_folder, list_receipts, pending, read_failed, read_ledger, withdraw
 from manifests.manifest import Manifest, read_manifest
 from manifests.recipe import FALLBACK
 from manifests.records import FrameRow
+from manifests.runs import spans_of
 from manifests.sharding import FrameTable, PlannedShard, plan_subject
 from manifests.storage import Folder
 
 MOST_ERRORS = 3
+SUBJECTS_AHEAD = 4
+"""Whose files are read while one is planned: a few megabytes each."""
+
+Announcement = list[tuple[str, str, list[tuple[int, int]]]]
+"""(sequence, camera, spans of frames) of one subject."""
 
 FrameKey = tuple[int, str, str, int]
 """(decision, sequence, camera, frame) of one subject."""
@@ -76,12 +83,42 @@ def read_plan(
 ) -> SubjectPlan | None:
     """Return the plan of a subject, or None where it has no manifest."""
     manifest = read_manifest(out, subject)
-    if manifest is None:
-        return None
+    return None if manifest is None else _plan(manifest, read_ledger(out, subject), decisions, selection, grid)
+
+
+def read_plans(
+    out: Folder, subjects: Iterable[str], decisions: Sequence[Decision], selection: Selection, grid: int
+) -> Iterator[SubjectPlan]:
+    """Yield the plans of subjects that have a manifest, files being read ahead; see `read_ledger` for what is listed.
+
+    All receipts come from one listing, or where subjects are selected from one of each.
+    """
+    everything = list_receipts(out) if selection.subjects is None else None
+
+    def read(subject: str) -> tuple[Manifest | None, Ledger]:
+        listed = list_receipts(out, ledger_folder(subject)) if everything is None else everything
+        return read_manifest(out, subject), read_ledger(out, subject, listed)
+
+    for manifest, ledger in map_ahead(read, subjects, SUBJECTS_AHEAD):
+        if manifest is not None:
+            yield _plan(manifest, ledger, decisions, selection, grid)
+
+
+def _plan(
+    manifest: Manifest, ledger: Ledger, decisions: Sequence[Decision], selection: Selection, grid: int
+) -> SubjectPlan:
     planned = plan_subject(manifest.frames, manifest.plates, decisions, grid, manifest.calibration)
     chosen = selection.rows(manifest.frames)
-    selected = [shard for shard in planned if chosen[shard.rows].any()]
-    return SubjectPlan(manifest, planned, selected, chosen, read_ledger(out, subject))
+    selected = planned if chosen.all() else [shard for shard in planned if chosen[shard.rows].any()]
+    return SubjectPlan(manifest, planned, selected, chosen, ledger)
+
+
+def pending_spans(plan: SubjectPlan) -> Announcement:
+    """Return the frames of the pending shards, which a run announces before it writes."""
+    streams: dict[tuple[str, str], list[np.ndarray]] = {}
+    for shard in plan.pending:
+        streams.setdefault((shard.sequence, shard.camera), []).append(plan.manifest.frames.frame[shard.rows])
+    return [(*stream, spans_of(np.concatenate(parts))) for stream, parts in streams.items()]
 
 
 def camera_statuses(out: Folder, plan: SubjectPlan) -> list[CameraStatus]:
@@ -167,7 +204,7 @@ def _failed_rows(out: Folder, plan: SubjectPlan) -> dict[str, list[FrameRow]]:
     if not with_failures:
         return {}
     found: dict[str, list[FrameRow]] = {}
-    for row in read_receipts(out, plan.subject, plan.ledger):
-        if row.status != "ok" and row.shard_id in with_failures:
+    for row in read_failed(out, plan.subject, plan.ledger):
+        if row.shard_id in with_failures:
             found.setdefault(row.shard_id, []).append(row)
     return found

@@ -9,6 +9,10 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from manifests.rows import streams
+from manifests.sharding import FrameTable
 from manifests.storage import Folder
 
 RUNS = "_cleanplate/runs"
@@ -49,12 +53,25 @@ def read_runs(out: Folder) -> list[dict[str, Any]]:
     return runs
 
 
-def announced_frames(out: Folder, subject: str) -> set[tuple[str, str, int]]:
-    """Return (sequence, camera, frame) of all frames of a subject that any run has announced to matte.
+def announced_rows(runs: Iterable[Mapping[str, Any]], frames: FrameTable) -> np.ndarray:
+    """Return a (n,) bool mask of the frames of a subject that any run has announced to matte.
 
     Masks of other frames are foreign: a run announces before it writes.
     """
-    return {key for run in read_runs(out) for key in announced_by(run, subject)}
+    rows_of, found = streams(frames), np.zeros(len(frames), dtype=bool)
+    for run in runs:
+        for sequence, camera, spans in run.get("announced", {}).get(frames.subject, ()):
+            rows = rows_of.get((sequence, camera), slice(0))
+            numbers, inside = frames.frame[rows], found[rows]
+            for first, last in spans:
+                start, stop = np.searchsorted(numbers, (first, last + 1))
+                inside[start:stop] = True
+    return found
+
+
+def announced_cameras(runs: Iterable[Mapping[str, Any]], subject: str) -> set[str]:
+    """Return the cameras of which any run has announced frames of a subject."""
+    return {camera for run in runs for _, camera, _ in run.get("announced", {}).get(subject, ())}
 
 
 def announced_by(run: Mapping[str, Any], subject: str) -> Iterator[tuple[str, str, int]]:
@@ -63,12 +80,9 @@ def announced_by(run: Mapping[str, Any], subject: str) -> Iterator[tuple[str, st
         yield from ((sequence, camera, frame) for first, last in spans for frame in range(first, last + 1))
 
 
-def spans_of(frames: Iterable[int]) -> list[tuple[int, int]]:
-    """Return sorted frame numbers as spans (first, last)."""
-    spans: list[tuple[int, int]] = []
-    for frame in sorted(frames):
-        if spans and frame == spans[-1][1] + 1:
-            spans[-1] = spans[-1][0], frame
-        else:
-            spans.append((frame, frame))
-    return spans
+def spans_of(frames: Iterable[int] | np.ndarray) -> list[tuple[int, int]]:
+    """Return frame numbers as sorted spans (first, last)."""
+    numbers = np.sort(frames if isinstance(frames, np.ndarray) else np.array(list(frames), dtype=np.int64))
+    gaps = np.flatnonzero(np.diff(numbers) > 1)
+    firsts, lasts = [0, *(gaps + 1).tolist()], [*gaps.tolist(), len(numbers) - 1]
+    return list(zip(numbers[firsts].tolist(), numbers[lasts].tolist(), strict=True)) if len(numbers) else []

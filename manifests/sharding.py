@@ -148,7 +148,8 @@ def plan_subject(
             if not (decider[stream.rows] == index).any():
                 continue
             shared = shared_identity(recipe, plate, calibration, decision.number)
-            order = _Order(decision.number, recipe, shared, rank)
+            name = f"{encode_name(stream.sequence)}_{encode_name(stream.camera)}"
+            order = _Order(decision.number, recipe, shared, rank, name)
             for cell in cells_of(table, stream, stream.rows[selected[index][stream.rows]], recipe, grid):
                 decided = cell.rows[decider[cell.rows] == index]
                 if len(decided):
@@ -184,19 +185,23 @@ def _percent(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a decision wants of a camera; `rank` is the camera's among those of the sequence that get this recipe."""
+    """What a decision wants of a camera; `rank` is the camera's among those of the sequence that get this recipe.
+
+    `name` is what the ids of its shards begin with.
+    """
 
     decision: int
     recipe: Recipe
     shared: Shared
     rank: int
+    name: str
 
 
 def _planned(table: FrameTable, stream: StreamRows, order: _Order, cell: Cell, decided: np.ndarray) -> PlannedShard:
     recipe = order.recipe
     first, last = int(table.frame[cell.rows[0]]), int(table.frame[cell.rows[-1]])
     digest = cell_digest(table, order.shared, recipe, stream, cell)
-    shard_id = f"{encode_name(stream.sequence)}_{encode_name(stream.camera)}_{first}-{last}_{digest}"
+    shard_id = f"{order.name}_{first}-{last}_{digest}"
     names = shard_id, table.subject, stream.sequence, stream.camera, order.decision, recipe, decided
     if not recipe.temporal:
         return PlannedShard(*names, through=decided)

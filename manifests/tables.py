@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.errors import SchemaNewer, SchemaUnknown
@@ -60,6 +62,38 @@ ROWS = pa.schema([(field.name, _ARROW[str(field.type).split(" | ")[0]]) for fiel
 
 Meta = dict[str, Any]
 
+_NEVER_NULL = {
+    "frames": ("sequence", "camera", "frame", "path"),
+    "plates": ("subject", "camera", "fingerprint", "status"),
+    "rows": ("subject", "sequence", "camera", "frame", "shard_id", "decision", "status"),
+}
+
+_META, _CHECK = b"cleanplate", b"cleanplate.check"
+"""Keys of a file's metadata; files of older versions have no check."""
+
+
+class _StoredFrames(FrameTable):
+    """Frames as they were read: a column becomes an array when it is first asked for, for a plan needs only some."""
+
+    __slots__ = ("_arrow",)
+    _arrow: pa.Table
+
+    @staticmethod
+    def of(subject: str, arrow: pa.Table) -> FrameTable:
+        """Return the frames of a table that was checked."""
+        table = object.__new__(_StoredFrames)
+        object.__setattr__(table, "subject", subject)
+        object.__setattr__(table, "_arrow", arrow)
+        return table
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """Make the array of a column; called only for one that is not there yet."""
+        if name not in FRAMES.names:
+            raise AttributeError(name)
+        column = _column(self._arrow, name)
+        object.__setattr__(self, name, column)
+        return column
+
 
 def write_frames(table: FrameTable, meta: Mapping[str, Any]) -> bytes:
     """Return a subject's frames as Parquet; `meta` is stored as JSON beside the schema version."""
@@ -75,8 +109,7 @@ def write_frames(table: FrameTable, meta: Mapping[str, Any]) -> bytes:
 def read_frames(data: bytes, path: str) -> tuple[FrameTable, Meta]:
     """Return a subject's frames and the stored meta; raises SchemaUnknown for a file that is not one of ours."""
     arrow, meta = _from_parquet("frames", data, path, FRAMES)
-    columns = {name: _column(arrow, name) for name in FRAMES.names[1:]}
-    return FrameTable(subject=meta["subject"], **columns), meta
+    return _StoredFrames.of(meta["subject"], arrow), meta
 
 
 def write_plates(plates: Iterable[Plate], meta: Mapping[str, Any]) -> bytes:
@@ -92,7 +125,8 @@ def read_plates(data: bytes, path: str) -> dict[str, Plate]:
 
 def write_rows(rows: Sequence[FrameRow], meta: Mapping[str, Any]) -> bytes:
     """Return the rows of a receipt as Parquet."""
-    return _to_parquet("rows", pa.Table.from_pylist([asdict(row) for row in rows], schema=ROWS), meta)
+    columns = [pa.array([getattr(row, field.name) for row in rows], type=field.type) for field in ROWS]
+    return _to_parquet("rows", pa.table(columns, schema=ROWS), meta)
 
 
 def read_rows(data: bytes, path: str) -> tuple[list[FrameRow], Meta]:
@@ -112,14 +146,22 @@ def read_row_columns(data: bytes, path: str, names: Sequence[str]) -> list[tuple
 def read_failed_counts(data: bytes, path: str) -> dict[str, int]:
     """Return shard_id -> number of rows that are not ok, reading two columns of a compacted file."""
     arrow, _ = _from_parquet("rows", data, path, ROWS, ["shard_id", "status"])
-    counts: dict[str, int] = {}
-    for shard_id, status in zip(arrow["shard_id"].to_pylist(), arrow["status"].to_pylist(), strict=True):
-        counts[shard_id] = counts.get(shard_id, 0) + (status != "ok")
-    return counts
+    shards = arrow["shard_id"].combine_chunks().dictionary_encode()
+    is_failed = pc.not_equal(arrow["status"], "ok").fill_null(True).to_numpy()
+    counts = np.bincount(shards.indices.to_numpy(), weights=is_failed, minlength=len(shards.dictionary))
+    return dict(zip(shards.dictionary.to_pylist(), counts.astype(int).tolist(), strict=True))
+
+
+def read_failed_rows(data: bytes, path: str) -> list[FrameRow]:
+    """Return the rows of a receipt, or of a compacted file, that are not ok."""
+    arrow, _ = _from_parquet("rows", data, path, ROWS)
+    failed = arrow.filter(pc.not_equal(arrow["status"], "ok").fill_null(True))
+    return [FrameRow(**row) for row in failed.select(ROWS.names).to_pylist()]
 
 
 def _to_parquet(kind: str, arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
-    stored = {b"cleanplate": json.dumps({"schema": SCHEMA_VERSION, "table": kind, **meta}, sort_keys=True).encode()}
+    said = json.dumps({"schema": SCHEMA_VERSION, "table": kind, **meta}, sort_keys=True).encode()
+    stored = {_META: said, _CHECK: _check(arrow.schema, len(arrow), said)}
     sink = io.BytesIO()
     pq.write_table(arrow.replace_schema_metadata(stored), sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
@@ -131,11 +173,15 @@ def _from_parquet(
     """Parse one of our files; columns that an older version did not have are filled with nulls."""
     try:
         file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
-        meta: Meta = json.loads((file.schema_arrow.metadata or {})[b"cleanplate"])
-        if meta["table"] != kind:
+        stored = file.schema_arrow.metadata or {}
+        meta: Meta = json.loads(stored[_META])
+        if _CHECK in stored and stored[_CHECK] != _check(file.schema_arrow, file.metadata.num_rows, stored[_META]):
+            raise ValueError("its footer does not match its checksum")
+        if meta["table"] != kind or not isinstance(meta["schema"], int):
             raise ValueError(f"a table of {meta['table']}, not of {kind}")
         arrow = file.read(columns=None if columns is None else list(columns))
         arrow.validate(full=True)
+        _check_columns(arrow, schema, _NEVER_NULL[kind] if columns is None else columns[:1])
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as err:
         raise SchemaUnknown(
             f"{path} is not a table of {kind} of cleanplate's ({type(err).__name__}: {err}): it is damaged or foreign. "
@@ -149,6 +195,23 @@ def _from_parquet(
         if columns is None and field.name not in arrow.column_names:
             arrow = arrow.append_column(field, pa.nulls(len(arrow), field.type))
     return arrow, meta
+
+
+def _check_columns(arrow: pa.Table, schema: pa.Schema, needed: Sequence[str]) -> None:
+    """Raise ValueError where a column has another type than ours, KeyError where a needed one is not there."""
+    for name in arrow.column_names:
+        place = schema.get_field_index(name)
+        if place >= 0 and not arrow.schema.field(name).type.equals(schema.field(place).type):
+            raise ValueError(f"the column {name} is of type {arrow.schema.field(name).type}")
+    for name in needed:
+        if arrow[name].null_count:
+            raise ValueError(f"the column {name} has no value in {arrow[name].null_count} rows")
+
+
+def _check(schema: pa.Schema, n_rows: int, said: bytes) -> bytes:
+    """Return a checksum of what stands in the footer: those of Parquet cover the pages alone."""
+    told = repr([n_rows, *((field.name, str(field.type)) for field in schema)]).encode()
+    return f"{zlib.crc32(told + said):08x}".encode()
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -168,12 +231,20 @@ def _null_mask(name: str, values: np.ndarray) -> np.ndarray | None:
     return np.asarray(values == stand_ins[name], dtype=bool) if name in stand_ins else None
 
 
+def _mostly_differ(column: pa.Array) -> bool:
+    """Tell whether rows that follow each other mostly have different texts."""
+    return len(column) > 1 and 2 * (pc.sum(pc.equal(column[1:], column[:-1])).as_py() or 0) < len(column)
+
+
 def _column(arrow: pa.Table, name: str) -> np.ndarray:
     """Return a column as numpy, with the stand-ins of `_null_mask` for nulls."""
     column, kind = arrow[name].combine_chunks(), FRAMES.field(name).type
     if pa.types.is_integer(kind):
         missing = -1 if name == "mtime_ns" else 0
         return np.asarray(column.fill_null(missing).to_numpy(zero_copy_only=False), dtype=kind.to_pandas_dtype())
+    if pa.types.is_string(column.type) and _mostly_differ(column):
+        found: np.ndarray = column.fill_null("").to_numpy(zero_copy_only=False)
+        return found
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     texts: np.ndarray = np.array([*encoded.dictionary.to_pylist(), ""], dtype=object)  # shared by their rows
     places: np.ndarray = encoded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)

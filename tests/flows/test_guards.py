@@ -7,9 +7,16 @@ import cv2
 import pytest
 from command_line import cleanplate
 from fakes import draw_picture
+from roots import list_subject
 
-from flows.guards import check_room
+from flows.books import open_books
+from flows.guards import check_room, foreign_masks
+from flows.settings import MatteSettings
+from flows.watch import QuietWatcher
+from manifests.decisions import Selection
 from manifests.errors import NoRoom, StoreFault
+from manifests.plan import pending_spans
+from manifests.runs import write_run
 from manifests.storage_memory import MemoryFolder
 
 
@@ -69,3 +76,16 @@ def test_two_frames_never_have_one_mask(tmp_path: Path, cameras: tuple[str, ...]
     ended = matte_rig(rig, tmp_path / "out", "--output-layout", pattern)
     assert ended.code == 2 and "--output-layout" in ended.err
     assert not list((tmp_path / "out").glob("s1/**/*.png"))
+
+
+def test_masks_are_foreign_unless_a_run_has_announced_them_even_one_that_began_meanwhile() -> None:
+    out, masks = MemoryFolder(), ["031/images/0000/mask_A.jpg", "031/images/0003/mask_lowres_B.jpg"]
+    list_subject(out, "031", "AB", range(8))
+    out.files |= dict.fromkeys([*masks, "031/images/0000/image_A.jpg", "031/notes.txt"], b"x")
+    settings = MatteSettings(model="plate-difference", executor="local", device="cpu")
+    with open_books(out, "/capture", settings, Selection(), QuietWatcher()) as books:
+        (plan,) = books.plans(["031"])
+        known_runs: list[dict[str, Any]] = []
+        assert foreign_masks(books, plan, known_runs) == masks
+        write_run(out, "later", {"announced": {"031": [entry for entry in pending_spans(plan) if entry[1] == "A"]}})
+        assert foreign_masks(books, plan, known_runs) == masks[1:]

@@ -7,6 +7,7 @@ import pytest
 from flows.summary import Summary
 from manifests.plan import CameraStatus
 from manifests.records import ShardFailure, ShardSummary
+from manifests.traffic import Traffic
 
 OK = CameraStatus("031", "", "a", 3, 3, 0)
 PENDING = CameraStatus("031", "", "b", 3, 1, 2)
@@ -43,3 +44,10 @@ def test_failures_in_a_row_are_counted_over_subjects() -> None:
     assert [summary.add(FAILURE) for _ in range(3)] == [1, 2, 3]
     assert summary.add(ShardSummary("_a_0-1_x", "031", "", "a", "r", 1, {"ok": 1}, None, 0.1, 10, "w")) == 0
     assert summary.add(FAILURE) == 1
+
+
+def test_requests_of_pools_and_of_the_driver_are_added_up() -> None:
+    summary = Summary("/out")
+    summary.count_traffic({"/out": Traffic({"put": 2}, 0, 0, 9)})
+    summary.count_traffic({"/out": Traffic({"put": 1, "get": 1}, 1, 5, 1), "/capture": Traffic({"list": 1})})
+    assert summary.traffic == {"/out": Traffic({"put": 3, "get": 1}, 1, 5, 10), "/capture": Traffic({"list": 1})}

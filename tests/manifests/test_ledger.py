@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.decisions import Decision, Selection
-from manifests.ledger import commit, compact, ledger_folder, pending, read_ledger, read_receipts
+from manifests.ledger import commit, compact, ledger_folder, pending, read_ledger, read_receipts, withdraw
 from manifests.recipe import Recipe
 from manifests.records import FileStat
 from manifests.sharding import FrameTable, PlannedShard, plan_subject
@@ -410,6 +410,26 @@ def test_ledger_is_read_again_when_compaction_falls_between_the_listing_and_the_
     compact(out, "031", plan[:4])
     out.overtakes = True
     assert set(read_ledger(out, "031").failed) == _ids(plan)
+
+
+def test_receipts_are_withdrawn_when_compaction_falls_between_the_listing_and_the_reading(
+    table: FrameTable, plan: list[PlannedShard], commit_all: CommitAll
+) -> None:
+    class Overtaken(MemoryFolder):
+        overtakes = False
+
+        def read(self, path: str) -> bytes:
+            if self.overtakes:
+                self.overtakes = False
+                compact(self, "031", plan)
+            return super().read(path)
+
+    out = Overtaken()
+    commit_all(out, table, plan)
+    void = {shard.shard_id for shard in plan[:2]}
+    out.overtakes = True
+    assert withdraw(out, "031", lambda row: row.shard_id in void) == 2
+    assert set(read_ledger(out, "031").failed) == _ids(plan[2:])
 
 
 def test_receipt_of_nothing_but_failures_commits_too(table: FrameTable, plan: list[PlannedShard]) -> None:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from manifests.runs import announced_frames, log_path, new_run_id, read_runs, record_path, spans_of, write_run
+from collections.abc import Callable
+
+import numpy as np
+
+from manifests.runs import (
+    announced_cameras,
+    announced_rows,
+    log_path,
+    new_run_id,
+    read_runs,
+    record_path,
+    spans_of,
+    write_run,
+)
+from manifests.sharding import FrameTable
 from manifests.storage_memory import MemoryFolder
 
 
@@ -51,15 +65,19 @@ def test_other_runs_are_read_when_one_record_is_no_object() -> None:
     assert [run["run"] for run in read_runs(out)] == ["r1", "r2"]
 
 
-def test_announced_frames_are_those_of_all_runs_when_one_says_none() -> None:
+def test_announced_frames_are_those_of_all_runs_when_one_says_none(make_table: Callable[..., FrameTable]) -> None:
     out = MemoryFolder({record_path("broken"): b"\xff"})
     write_run(
         out, "r1", {"announced": {"031": [["", "A", [[0, 2]]], ["S", "B", [[5, 5]]]], "036": [["", "A", [[9, 9]]]]}}
     )
     write_run(out, "r2", {"announced": {"031": [["", "A", [[2, 3], [7, 7]]]]}})
     write_run(out, "r3", {"state": "running"})
-    assert announced_frames(out, "031") == {("", "A", frame) for frame in (0, 1, 2, 3, 7)} | {("S", "B", 5)}
-    assert announced_frames(out, "101") == set()
+    keys = [(sequence, camera, frame) for sequence in ("", "S") for camera in "AB" for frame in (0, 1, 3, 5, 7, 9)]
+    announced = [keys[row] for row in np.flatnonzero(announced_rows(read_runs(out), make_table(keys)))]
+    assert announced == [("", "A", 0), ("", "A", 1), ("", "A", 3), ("", "A", 7), ("S", "B", 5)]
+    assert announced_cameras(read_runs(out), "031") == {"A", "B"}
+    assert not announced_rows(read_runs(out), make_table(keys, subject="101")).any()
+    assert announced_cameras(read_runs(out), "101") == set()
 
 
 def test_spans_join_runs_of_frames() -> None:
