@@ -26,10 +26,12 @@ from flows.show_checks import (
     traces_record,
     verified_record,
 )
+from flows.show_traffic import show_traffic, traffic_record
 from manifests.errors import UsageError
 from manifests.forget import find_traces, forget
 from manifests.garbage import collect_garbage
 from manifests.storage import open_folder
+from manifests.traffic import traffic_of
 from manifests.verify import repair, verify
 
 YOUNGEST_S = 3600
@@ -37,7 +39,9 @@ YOUNGEST_S = 3600
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-def run_verify(out_url: str, settings: EnumerateSettings, deep: bool, mend: bool, as_json: bool) -> int:
+def run_verify(
+    out_url: str, settings: EnumerateSettings, deep: bool, mend: bool, as_json: bool, verbose: bool = False
+) -> int:
     """Verify an output root, print what was found, mend it if asked; return 0 all is well, 1 pending, 3 damaged."""
     out, console = open_folder(out_url, settings.store_options), plain_console()
     with _bar(console, as_json) as progress:
@@ -47,9 +51,12 @@ def run_verify(out_url: str, settings: EnumerateSettings, deep: bool, mend: bool
     mended = repair(out, found) if mend and found.damages else None
     code = 3 if found.damages else 1 if found.n_pending_frames else 0
     if as_json:
-        print(json.dumps(verified_record(out, found, mended) | {"exit_code": code}, indent=1))
-    else:
-        show_next(console, out, found, mended)
+        traffic = {"traffic": traffic_record(traffic_of(out))}
+        print(json.dumps(verified_record(out, found, mended) | {"exit_code": code} | traffic, indent=1))
+        return code
+    show_next(console, out, found, mended)
+    if verbose:
+        show_traffic(console, traffic_of(out))
     return code
 
 

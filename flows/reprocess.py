@@ -18,6 +18,7 @@ from manifests.recipe import Recipe
 from manifests.root import read_root
 from manifests.runs import read_runs
 from manifests.storage import Folder, open_folder
+from manifests.traffic import traffic_of
 
 
 def reprocess(
@@ -43,7 +44,9 @@ def reprocess(
     with open_books(out, capture_url, settings, settings.selection, watcher, base) as books:
         if not _is_unfinished(books):
             books = _propose(books, "model" in said)
-        return work(books, watcher, each_subject or in_turn, dry_run)
+        summary = work(books, watcher, each_subject or in_turn, dry_run)
+    summary.count_traffic(traffic_of(capture, out))
+    return summary
 
 
 def _propose(books: Books, model_was_said: bool) -> Books:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 
+from rich.console import Console
+
 from flows.engines import prepare_engines
 from flows.enumerate import enumerate_capture
 from flows.matte import matte
@@ -17,15 +19,17 @@ from flows.record import OUR_LOGGERS
 from flows.reprocess import reprocess
 from flows.settings import EnumerateSettings, MatteSettings
 from flows.show import plain_console, reasons_of, show_plan, show_summary
+from flows.show_traffic import show_traffic, traffic_record
 from flows.summary import Summary
 from flows.telling import tell
 from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
 from manifests.errors import CleanplateError, Fault
 from manifests.storage import open_folder
+from manifests.traffic import traffic_of
 
 
 def run_matte(capture: str, out: str, settings: MatteSettings, mode: str, dry_run: bool) -> int:
-    """Run the main job and return the exit code; `mode` is text | quiet | json."""
+    """Run the main job and return the exit code; `mode` is text | verbose | quiet | json."""
     if settings.executor == "local" or dry_run:
         return _watched(mode, dry_run, lambda watcher: matte(capture, out, settings, watcher, dry_run=dry_run))
 
@@ -51,7 +55,7 @@ def run_reprocess(out: str, settings: MatteSettings, mode: str, dry_run: bool) -
     return _watched(mode, dry_run, by_prefect)
 
 
-def run_enumerate(capture: str, out: str, settings: EnumerateSettings) -> int:
+def run_enumerate(capture: str, out: str, settings: EnumerateSettings, verbose: bool = False) -> int:
     """List a capture into the manifest, print what changed, and return 0."""
     console = plain_console()
     source, target = open_folder(capture, settings.store_options), open_folder(out, settings.store_options)
@@ -63,6 +67,8 @@ def run_enumerate(capture: str, out: str, settings: EnumerateSettings) -> int:
     watcher = RichWatcher(console)
     with _warnings_to(watcher):
         tell(found, watcher.say, watcher.warn)
+    if verbose:
+        show_traffic(console, traffic_of(source, target))
     return 0
 
 
@@ -79,15 +85,21 @@ def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int
             raise
     if isinstance(watcher, JsonLinesWatcher):
         _tell_summary(watcher, summary)
-    elif mode == "text":
-        if dry_run:
-            show_plan(console, summary)
-        else:
-            show_summary(console, summary, _command_again())
+    elif mode in ("text", "verbose"):
+        _show_end(console, summary, mode, dry_run)
     elif not dry_run:
         for reason in reasons_of(summary.cameras, summary.failures):
             watcher.warn(reason)
     return 0 if dry_run else summary.exit_code
+
+
+def _show_end(console: Console, summary: Summary, mode: str, dry_run: bool) -> None:
+    if dry_run:
+        show_plan(console, summary)
+    else:
+        show_summary(console, summary, _command_again())
+    if mode == "verbose":
+        show_traffic(console, summary.traffic)
 
 
 def _tell_summary(watcher: JsonLinesWatcher, summary: Summary) -> None:
@@ -96,7 +108,8 @@ def _tell_summary(watcher: JsonLinesWatcher, summary: Summary) -> None:
             due = {"subject": todo.subject, "recipe_id": recipe.recipe_id, "model": recipe.model, **pending._asdict()}
             watcher.event("todo", due)
     cameras = [asdict(camera) for camera in summary.cameras]
-    watcher.event("summary", {"cameras": cameras, "exit_code": summary.exit_code, "out": summary.out_url})
+    told = {"cameras": cameras, "exit_code": summary.exit_code, "out": summary.out_url}
+    watcher.event("summary", told | {"traffic": traffic_record(summary.traffic)})
 
 
 def _command_again() -> str:

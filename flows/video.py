@@ -14,6 +14,7 @@ import numpy as np
 
 from flows.resolve import check_model, resolve_weights
 from flows.show import plain_console
+from flows.stored_weights import local_weights
 from flows.telling import count, ranges
 from flows.video_settings import COLOURS, VideoSettings
 from flows.video_watch import VideoWatcher
@@ -172,7 +173,8 @@ def _matter(
     build_model: Callable[..., MattingModel],
 ) -> VideoMatter:
     """Get the weights and build the model; raises WeightsRefused and DeviceFault."""
-    weights = resolve_weights(settings.model, settings.weights, None, watcher.say, watcher.fetched)
+    named = local_weights(settings.weights, {}, watcher.say)
+    weights = resolve_weights(settings.model, named, None, watcher.say, watcher.fetched)
     precision = "fp32" if settings.precision == "auto" else settings.precision
     n_threads, kind = len(os.sched_getaffinity(0)), device_class(settings.device)
     chunk = settings.chunk or (CPU_CHUNK if kind == "cpu" else GPU_CHUNK)

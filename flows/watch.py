@@ -236,7 +236,7 @@ class WarningsToWatcher(logging.Handler):
 
 
 def make_watcher(mode: str, console: Console, stream: TextIO) -> Watcher:
-    """Return the watcher of a mode: text | quiet | json."""
+    """Return the watcher of a mode: text | verbose | quiet | json."""
     if mode == "json":
         return JsonLinesWatcher(stream)
     return QuietWatcher() if mode == "quiet" else RichWatcher(console)

@@ -183,7 +183,9 @@ def _parse(number: int, data: bytes) -> Decision:
         record = json.loads(data)
         selection, recipe = Selection.from_record(record["selection"]), Recipe.from_record(record["recipe"])
         return Decision(number, selection, recipe, record["reason"])
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
+    except SchemaUnknown as err:
+        raise SchemaUnknown(f"{DECISIONS}/{number}.json: {err}") from err
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise SchemaUnknown(
             f"{DECISIONS}/{number}.json is not a decision that this version can read: {err!r}."
         ) from err

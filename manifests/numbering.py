@@ -122,7 +122,7 @@ def _standing(out: Folder, subject: str) -> tuple[int, tuple[Span, ...]]:
 def _parsed(out: Folder, path: str, data: bytes) -> tuple[Span, ...]:
     try:
         return tuple(Span(*_checked(row)) for row in json.loads(data)["spans"])
-    except (ValueError, KeyError, TypeError) as err:
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise SchemaUnknown(
             f"{out.url}/{path} cannot be read ({err!r}). It says which frame of the dataset each frame of a video "
             "became: restore it from a copy, or name another --out."

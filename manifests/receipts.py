@@ -148,7 +148,9 @@ def _row(values: Sequence[Any]) -> Row:
     decision, sequence, camera, frame, status, others, *masks = values
     files = [NamedFile(*masks[:3]), NamedFile(*masks[3:])] if status == "ok" else []
     files += [NamedFile(*written) for written in json.loads(others or "[]")]
-    if any(not file.path or file.path.startswith(("/", "_cleanplate/")) or ".." in file.path for file in files):
+    if any(
+        not file.path or file.path.startswith(("/", "_cleanplate/")) or ".." in file.path.split("/") for file in files
+    ):
         raise ValueError(f"frame {frame} names a file that is none of a frame's")
     return Row(decision, sequence, camera, frame, status == "ok", tuple(files))
 

@@ -44,7 +44,11 @@ def read_root(out: Folder) -> Root | None:
             )
         recipe = Recipe.from_record(record["recipe"])
         return Root(recipe, record["capture"], record["fingerprint_rule"], record["grid"])
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
+    except SchemaNewer:
+        raise
+    except SchemaUnknown as err:
+        raise SchemaUnknown(f"{out.url}/{ROOT}: {err}") from err
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise SchemaUnknown(
             f"{out.url}/{ROOT} cannot be read ({err!r}): it is damaged or was not written by cleanplate. "
             "Restore it from a copy, or use another output root."

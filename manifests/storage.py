@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -87,7 +87,9 @@ def open_folder(url: str, options: Mapping[str, str] | None = None) -> Folder:
         return S3Folder(url.rstrip("/"), dict(options or {}))
     if "://" in url and not url.startswith("file://"):
         raise UsageError(f"{url}: cleanplate reads and writes local folders and s3:// URLs.")
-    return LocalFolder(Path(url.removeprefix("file://")))
+    from manifests.storage_counted import CountedFolder
+
+    return CountedFolder(Path(url.removeprefix("file://")))
 
 
 class LocalFolder:
@@ -145,16 +147,15 @@ class LocalFolder:
 
     def list(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield all files below `prefix`; temporary files are passed over, and links that lead back up."""
-        for path, entry in self._entries(prefix):
-            if not entry.name.startswith(TEMPORARY):
-                with contextlib.suppress(FileNotFoundError):
-                    stat = entry.stat()
-                    yield FileStat(path, stat.st_size, stat.st_mtime_ns)
+        return self._stats(prefix, lambda name: not name.startswith(TEMPORARY))
 
     def leftovers(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield the temporary files below `prefix`."""
+        return self._stats(prefix, _LEFTOVER.fullmatch)
+
+    def _stats(self, prefix: str, wanted: Callable[[str], object]) -> Iterator[FileStat]:
         for path, entry in self._entries(prefix):
-            if _LEFTOVER.fullmatch(entry.name):
+            if wanted(entry.name):
                 with contextlib.suppress(FileNotFoundError):
                     stat = entry.stat()
                     yield FileStat(path, stat.st_size, stat.st_mtime_ns)

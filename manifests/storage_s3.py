@@ -1,49 +1,45 @@
-"""An object store behind the Folder seam: S3 and servers that speak its protocol. The home of fsspec and s3fs."""
+"""An object store behind the Folder seam: S3 and servers that speak its protocol."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError
-from fsspec.asyn import sync
-from s3fs import S3FileSystem
-from s3fs.core import S3_RETRYABLE_ERRORS
-
+from manifests.errors import UsageError
 from manifests.records import FileStat
+from manifests.s3_client import S3Client, status_of
+from manifests.traffic import Meter
 
-READ_TRIES = 4
-COPY_BYTES = 1 << 20
+PART_BYTES = 50 << 20
+"""Of a multipart upload, which objects of twice that size and more are written by."""
 CLAIM_WAIT_S = 0.5
 """Longer than one small PUT takes; see `_put_by_claim`."""
-
-_CONFIG = {
-    "retries": {"mode": "adaptive", "max_attempts": 10},
-    "response_checksum_validation": "when_required",
-    "request_checksum_calculation": "when_required",
-}
+CONFLICT_TRIES, CONFLICT_WAIT_S = 10, 0.2
 
 
 class S3Folder:
     """A prefix of a bucket; one PUT makes an object whole, listings are never cached."""
 
-    def __init__(self, url: str, options: dict[str, str]) -> None:
-        """Open `s3://bucket/prefix`; `options` are those of s3fs (endpoint_url, key, secret, profile, anon, ...)."""
+    def __init__(self, url: str, options: dict[str, str], part_bytes: int = PART_BYTES) -> None:
+        """Open `s3://bucket/prefix`; `options` are those of `manifests.s3_client`.
+
+        Raises UsageError for a URL with credentials in it: URLs stand in records and messages.
+        """
+        if "@" in url.removeprefix("s3://").partition("/")[0]:
+            raise UsageError(
+                "A store's URL must not hold credentials, for it is written down and shown: put them into the AWS "
+                "environment or a profile, or say --storage-option key=... --storage-option secret=..."
+            )
         self.url = url
-        self._root = url.removeprefix("s3://")
-        self._bucket, _, self._prefix = self._root.partition("/")
-        self._fs = S3FileSystem(
-            use_listings_cache=False,
-            skip_instance_cache=True,
-            max_concurrency=1,  # spares the HEAD before each GET
-            config_kwargs=dict(_CONFIG),
-            **options,
-        )
+        self.meter = Meter()
+        self._bucket, _, self._prefix = url.removeprefix("s3://").partition("/")
+        self._client = S3Client(url, options, self.meter)
+        self._part_bytes = part_bytes
         self._conditional_put: bool | None = None
 
     def read(self, path: str) -> bytes:
@@ -52,50 +48,31 @@ class S3Folder:
 
     def read_with_stat(self, path: str) -> tuple[bytes, FileStat]:
         """Return the whole object and its etag; a body that breaks off is read again."""
-        failure: Exception | None = None
-        for _ in range(READ_TRIES):
-            response = self._call(self._fs.call_s3, "get_object", Bucket=self._bucket, Key=self._key(path))
-            try:
-                data: bytes = sync(self._fs.loop, response["Body"].read)
-            except S3_RETRYABLE_ERRORS as err:
-                failure = err
-            else:
-                return data, FileStat(path, len(data), None, _plain(response["ETag"]))
-        raise OSError(f"{self.url}/{path}: the answer broke off {READ_TRIES} times: {failure!r}") from failure
+        data, answer = self._client.read(**self._at(path))
+        return data, FileStat(path, len(data), None, _plain(answer["ETag"]))
 
     def copy_to(self, path: str, target: Path) -> FileStat:
         """Copy an object to the disk block by block, whatever its size; a body that breaks off is read again."""
-        failure: Exception | None = None
-        for _ in range(READ_TRIES):
-            response = self._call(self._fs.call_s3, "get_object", Bucket=self._bucket, Key=self._key(path))
-            n_bytes = 0
-            try:
-                with open(target, "wb") as copy:
-                    while block := sync(self._fs.loop, response["Body"].read, COPY_BYTES):
-                        n_bytes += copy.write(block)
-            except S3_RETRYABLE_ERRORS as err:
-                failure = err
-                continue
-            if n_bytes == response["ContentLength"]:
-                return FileStat(path, n_bytes, None, _plain(response["ETag"]))
-            failure = OSError(f"{n_bytes} of {response['ContentLength']} bytes")
-        raise OSError(f"{self.url}/{path}: the answer broke off {READ_TRIES} times: {failure!r}") from failure
+        n_bytes, answer = self._client.copy(target, **self._at(path))
+        return FileStat(path, n_bytes, None, _plain(answer["ETag"]))
 
     def read_range(self, path: str, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to `stop`, fewer where the object ends before."""
         if stop <= start:
             return b""
         try:
-            data: bytes = self._call(self._fs.cat_file, self._full(path), start=start, end=stop)
+            return self._client.read(**self._at(path), Range=f"bytes={start}-{stop - 1}")[0]
         except OSError as err:
-            if "InvalidRange" in str(err) or "not satisfiable" in str(err):
+            if status_of(err) == 416:
                 return b""
             raise
-        return data
 
     def write_atomic(self, path: str, data: bytes) -> None:
-        """Put the object by one request (a completed multipart above 100 MiB)."""
-        self._call(self._fs.pipe_file, self._full(path), bytes(data))
+        """Put the object by one request, a large one by a multipart upload that is seen when it is completed."""
+        if len(data) < 2 * self._part_bytes:
+            self._client.call("put_object", **self._at(path), Body=bytes(data))
+        else:
+            self._put_in_parts(path, data)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Put an object unless there is one, by a conditional PUT or, where the server has none, by a claim."""
@@ -107,48 +84,52 @@ class S3Folder:
 
     def list(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield all objects below `prefix`, from one recursive listing."""
-        try:
-            found: dict[str, Any] = self._call(self._fs.find, self._full(prefix), detail=True)
-        except FileNotFoundError:
-            return
-        for name, info in found.items():
-            if info["type"] == "file" and not name.endswith("/"):
-                path = name[len(self._root) + 1 :]
-                yield FileStat(
-                    path, int(info["size"]), None, _plain(info.get("ETag", "")), _ns(info.get("LastModified"))
-                )
+        for page in self._pages(prefix):
+            for found in page.get("Contents", ()):
+                if not found["Key"].endswith("/"):
+                    path, etag = self._path(found["Key"]), _plain(found.get("ETag", ""))
+                    yield FileStat(path, int(found["Size"]), None, etag, _ns(found.get("LastModified")))
 
     def children(self, prefix: str = "") -> tuple[str, ...]:
         """Return the sorted names of the folders directly below `prefix`."""
-        try:
-            entries = self._call(self._fs.ls, self._full(prefix), detail=True)
-        except FileNotFoundError:
-            return ()
-        folders = (entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory")
-        return tuple(sorted(name.rsplit("/", 1)[-1] for name in folders))
+        pages = self._pages(prefix, Delimiter="/")
+        folders = (found["Prefix"].rstrip("/") for page in pages for found in page.get("CommonPrefixes", ()))
+        return tuple(sorted({name.rsplit("/", 1)[-1] for name in folders}))
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; one that is not there is fine."""
         for path in paths:
-            self._call(self._fs.call_s3, "delete_object", Bucket=self._bucket, Key=self._key(path))
+            with contextlib.suppress(FileNotFoundError):
+                self._client.call("delete_object", **self._at(path))
 
     def leftovers(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield multipart uploads that were begun and not ended, by id as etag; none where the server lists none."""
-        below = self._key(f"{prefix.strip('/')}/" if prefix else "")
-        try:
-            answer = self._call(self._fs.call_s3, "list_multipart_uploads", Bucket=self._bucket, Prefix=below)
-        except OSError:  # servers that do not know the request answer it in many ways
-            return
-        for upload in answer.get("Uploads", ()):
-            path = upload["Key"].removeprefix(self._key(""))
-            yield FileStat(path, 0, None, upload["UploadId"], _ns(upload.get("Initiated")))
+        marker: dict[str, str] = {}
+        while True:
+            named = {"Bucket": self._bucket, "Prefix": self._below(prefix), **marker}
+            try:
+                page = self._client.call("list_multipart_uploads", **named)
+            except OSError as err:
+                if status_of(err) in (
+                    400,
+                    403,
+                    404,
+                    405,
+                    501,
+                ):  # a server that does not know the request, or forbids it
+                    return
+                raise
+            for upload in page.get("Uploads", ()):
+                yield FileStat(self._path(upload["Key"]), 0, None, upload["UploadId"], _ns(upload.get("Initiated")))
+            if not page.get("IsTruncated"):
+                return
+            marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def delete_leftovers(self, leftovers: Iterable[FileStat]) -> None:
         """Abort multipart uploads."""
         for upload in leftovers:
-            key = {"Bucket": self._bucket, "Key": self._key(upload.path), "UploadId": upload.etag}
             with contextlib.suppress(FileNotFoundError):
-                self._call(self._fs.call_s3, "abort_multipart_upload", **key)
+                self._client.call("abort_multipart_upload", **self._at(upload.path), UploadId=upload.etag)
 
     def prune(self, paths: Iterable[str]) -> None:
         """Do nothing: a store has no folders."""
@@ -159,31 +140,73 @@ class S3Folder:
     def local_path(self, path: str) -> None:
         """Tell that the object is on no disk of this machine."""
 
-    def _call(self, method: Callable[..., Any], *values: Any, **named: Any) -> Any:
-        """Call the client; its errors that are none of the system's become OSErrors that name the store."""
+    def _at(self, path: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}/{path}" if self._prefix else path}
+
+    def _below(self, prefix: str) -> str:
+        """Return how the keys below a folder begin."""
+        folder = "/".join(filter(None, (self._prefix, prefix.strip("/"))))
+        return f"{folder}/" if folder else ""
+
+    def _path(self, key: str) -> str:
+        return key[len(self._prefix) + 1 :] if self._prefix else key
+
+    def _pages(self, prefix: str, **named: str) -> Iterator[Any]:
+        """Yield the pages of a listing; nothing where the bucket does not exist."""
+        named |= {"Bucket": self._bucket, "Prefix": self._below(prefix)}
+        while True:
+            try:
+                page = self._client.call("list_objects_v2", **named)
+            except FileNotFoundError:
+                return
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            if "NextContinuationToken" not in page:
+                raise OSError(f"{self.url}: the server cut a listing short and does not say how to go on")
+            named["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _put_in_parts(self, path: str, data: bytes) -> None:
+        """Upload parts and complete them; until then nothing is seen, and what fails is aborted."""
+        upload = self._at(path) | {
+            "UploadId": self._client.call("create_multipart_upload", **self._at(path))["UploadId"]
+        }
         try:
-            return method(*values, **named)
-        except BotoCoreError as err:
-            raise OSError(
-                f"{self.url}: {err}. Check the endpoint and the credentials (the AWS environment and profile, or "
-                "--storage-option)."
-            ) from err
+            parts = []
+            for number, start in enumerate(range(0, len(data), self._part_bytes), 1):
+                part = bytes(data[start : start + self._part_bytes])
+                answer = self._client.call("upload_part", **upload, PartNumber=number, Body=part)
+                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            self._complete(path, upload, parts, data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._client.call("abort_multipart_upload", **upload)
+            raise
 
-    def _key(self, path: str) -> str:
-        return f"{self._prefix}/{path}" if self._prefix else path
-
-    def _full(self, path: str) -> str:
-        return f"{self._root}/{path.strip('/')}" if path else self._root
+    def _complete(self, path: str, upload: dict[str, str], parts: Sequence[dict[str, Any]], data: bytes) -> None:
+        try:
+            self._client.call("complete_multipart_upload", **upload, MultipartUpload={"Parts": parts})
+        except FileNotFoundError:
+            # A retried completion can be told that there is no such upload, by its own first success.
+            if self.read(path) != data:
+                raise
 
     def _put_conditionally(self, path: str, data: bytes) -> bool:
-        try:
-            self._call(self._fs.pipe_file, self._full(path), data, mode="create")
-        except OSError as err:
-            if not _is_precondition_failure(err):
-                raise
-            # A retried PUT can be answered 412 by its own first success.
-            return self.read(path) == data
-        return True
+        failure: OSError | None = None
+        for _ in range(CONFLICT_TRIES):
+            try:
+                self._client.call("put_object", **self._at(path), Body=data, IfNoneMatch="*")
+                return True
+            except OSError as err:
+                if status_of(err) not in (409, 412):
+                    raise
+                failure = err
+            try:
+                # A retried PUT can be answered 412 by its own first success.
+                return self.read(path) == data
+            except FileNotFoundError:  # two PUTs at once can both be told to try again
+                time.sleep(CONFLICT_WAIT_S)
+        raise OSError(f"{self.url}/{path}: {CONFLICT_TRIES} conditional PUTs were refused: {failure}") from failure
 
     def _probe_conditional_put(self) -> bool:
         """Tell whether the server refuses a second conditional PUT; some ignore the condition."""
@@ -217,7 +240,11 @@ class S3Folder:
         return self.read(path) == data
 
     def _exists(self, path: str) -> bool:
-        return bool(self._call(self._fs.exists, self._full(path)))
+        try:
+            self._client.call("head_object", **self._at(path))
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def _ns(time_utc: datetime | None) -> int | None:
@@ -226,10 +253,3 @@ def _ns(time_utc: datetime | None) -> int | None:
 
 def _plain(etag: str) -> str:
     return etag.strip('"')
-
-
-def _is_precondition_failure(err: OSError) -> bool:
-    """Tell the answers 412 and 409 (a conditional PUT that raced) from all other failures."""
-    answer = getattr(err.__cause__, "response", {})
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return isinstance(err, FileExistsError) or status in (409, 412)

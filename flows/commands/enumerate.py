@@ -8,6 +8,7 @@ import typer
 
 from flows.options import with_settings
 from flows.settings import EnumerateSettings, load_settings
+from flows.show_traffic import HELP as TRAFFIC_HELP
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)
 
@@ -26,6 +27,7 @@ cleanplate enumerate /data/rig --out /data/mattes --layout "{subject}/{sequence}
 def enumerate_(
     capture: Annotated[str, typer.Argument(help="The capture: a folder or s3:// URL, see --layout.")],
     out: Annotated[str, typer.Option("--out", help="The output root; the manifest lies under OUT/_cleanplate.")],
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=TRAFFIC_HELP)] = False,
     *,
     given: dict[str, Any],
 ) -> None:
@@ -37,4 +39,4 @@ def enumerate_(
     settings = load_settings(EnumerateSettings, None, given)
     from flows.running import run_enumerate
 
-    raise typer.Exit(run_enumerate(capture, out, settings))
+    raise typer.Exit(run_enumerate(capture, out, settings, verbose))

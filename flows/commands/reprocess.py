@@ -9,6 +9,7 @@ import typer
 
 from flows.options import with_settings
 from flows.settings import RUNNING, SELECTION, MatteSettings, load_settings
+from flows.show_traffic import HELP as TRAFFIC_HELP
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)
 
@@ -36,6 +37,7 @@ def reprocess(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list and plan.", rich_help_panel=RUNNING)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=TRAFFIC_HELP)] = False,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Print events as JSON, one a line.")] = False,
     *,
     given: dict[str, Any],
@@ -47,5 +49,5 @@ def reprocess(
     settings = load_settings(MatteSettings, config, given | {"subjects": subject})
     from flows.running import run_reprocess
 
-    mode = "json" if json_lines else "quiet" if quiet else "text"
+    mode = "json" if json_lines else "quiet" if quiet else "verbose" if verbose else "text"
     raise typer.Exit(run_reprocess(out, settings, mode, dry_run))

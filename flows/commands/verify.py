@@ -8,6 +8,7 @@ import typer
 
 from flows.options import with_settings
 from flows.settings import EnumerateSettings, load_settings
+from flows.show_traffic import HELP as TRAFFIC_HELP
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)
 
@@ -38,6 +39,7 @@ def verify(
         typer.Option("--repair", help="Withdraw the receipts of damaged shards, so that they are matted again."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=TRAFFIC_HELP)] = False,
     *,
     given: dict[str, Any],
 ) -> None:
@@ -50,4 +52,4 @@ def verify(
     settings = load_settings(EnumerateSettings, None, given)
     from flows.checking import run_verify
 
-    raise typer.Exit(run_verify(out, settings, deep, repair, as_json))
+    raise typer.Exit(run_verify(out, settings, deep, repair, as_json, verbose))

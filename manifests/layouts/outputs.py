@@ -7,6 +7,7 @@ from string import Formatter
 from typing import NamedTuple
 
 from manifests.errors import UsageError
+from manifests.layouts.base import OURS
 from manifests.recipe import Recipe
 from manifests.records import Frame
 
@@ -14,6 +15,8 @@ GHA, BESIDE, VHAP = "gha", "beside", "vhap"
 NAMES = (GHA, BESIDE, VHAP)
 FIELDS = ("subject", "sequence", "camera", "frame", "source_frame")
 SUFFIXES = {"jpg": ".jpg", "png": ".png", "png16": ".png"}
+
+_FORM = re.compile(r"\{(?:source_)?frame:(?:0?[1-9]\d?)?d?\}")
 
 
 class MaskPaths(NamedTuple):
@@ -110,9 +113,17 @@ def check_output_layout(layout: str, mask_format: str) -> None:
             f"--output-layout {layout}: it {what}. One of {', '.join(NAMES)} is wanted, or a pattern such as "
             f"{{subject}}/masks/{{camera}}/{{frame:05d}}{SUFFIXES[mask_format]}, made of {known}."
         )
+    forms = [f"{{{name}:{spec}}}" for _, name, spec, _ in Formatter().parse(layout) if spec]
+    wrong = [form for form in forms if not _FORM.fullmatch(form)]
+    if wrong:
+        raise UsageError(f"--output-layout {layout}: it cannot be filled in; {wrong[0]} is no form like {{frame:06d}}.")
     _try(layout)
-    if layout.startswith("/") or ".." in layout.split("/"):
-        raise UsageError(f"--output-layout {layout}: it leads out of the output root; start it with a folder's name.")
+    parts = layout.split("/")
+    if parts[0] in ("", OURS) or {".", ".."} & set(parts) or "\0" in layout:
+        raise UsageError(
+            f"--output-layout {layout}: it leads out of the output root, or into its books; start it with the name of "
+            "another folder."
+        )
     if not layout.lower().endswith(SUFFIXES[mask_format]):
         raise UsageError(
             f"--output-layout {layout}: masks are written as {mask_format}, so it must end in {SUFFIXES[mask_format]}; "

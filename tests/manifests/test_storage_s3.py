@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chaos.fault_proxy import OWN_412, RESET_AFTER, Faults, fault_proxy
 
 from manifests.decisions import Decision, Selection
+from manifests.errors import UsageError
 from manifests.ledger import compact, read_ledger, read_receipts
 from manifests.recipe import Recipe
 from manifests.root import Root, claim_root, read_root
 from manifests.sharding import FrameTable, plan_subject
 from manifests.storage import Folder, open_folder
+from manifests.storage_s3 import S3Folder
 
 pytestmark = [
     pytest.mark.s3,
@@ -410,3 +413,60 @@ def test_uploads_that_were_not_ended_are_listed_and_aborted(server: Server) -> N
     assert list(out.leftovers("b")) == [] and list(out.list()) == []
     out.delete_leftovers(found)
     assert list(out.leftovers()) == []
+
+
+def test_object_in_parts_is_seen_when_it_is_completed(server: Server, url: str) -> None:
+    folder = S3Folder(url, server.options, part_bytes=5 << 20)
+    data = bytes(range(256)) * (12 << 12)
+    folder.write_atomic("large", data)
+    assert folder.read("large") == data
+    assert [stat.size_bytes for stat in folder.list()] == [len(data)]
+    assert list(folder.leftovers()) == []
+
+
+def test_upload_in_parts_that_dies_leaves_no_visible_object(server: Server, url: str) -> None:
+    """What dies cannot end its upload: the store is gone after the first part."""
+    faults = Faults()
+    with fault_proxy(server.endpoint, faults) as endpoint:
+        options = server.options | {"endpoint_url": endpoint, "max_attempts": "0"}
+        dying, straight = S3Folder(url, options, part_bytes=5 << 20), open_folder(url, server.options)
+        straight.write_atomic("known", b"1")
+        faults.down_from = 2
+        with pytest.raises(OSError):
+            dying.write_atomic("large", bytes(12 << 20))
+    assert faults.passed["put"] == 2
+    assert _paths(straight) == ["known"]
+    with pytest.raises(FileNotFoundError):
+        straight.read("large")
+
+
+def test_upload_in_parts_that_fails_is_aborted(moto_s3: Server) -> None:
+    url, faults = f"{moto_s3.new_bucket()}/out", Faults(lost_path="partNumber=2")
+    with fault_proxy(moto_s3.endpoint, faults) as endpoint:
+        options = moto_s3.options | {"endpoint_url": endpoint, "max_attempts": "0"}
+        folder = S3Folder(url, options, part_bytes=5 << 20)
+        with pytest.raises(OSError):
+            folder.write_atomic("large", bytes(12 << 20))
+        assert _paths(folder) == [] and list(folder.leftovers()) == []
+
+
+def test_own_success_that_was_never_heard_of_is_a_success(server: Server, url: str) -> None:
+    """The answers of a put, of a delete and of a completed upload are lost; each is asked for again."""
+    faults = Faults(seed=5)
+    with fault_proxy(server.endpoint, faults) as endpoint:
+        folder = S3Folder(url, server.options | {"endpoint_url": endpoint}, part_bytes=5 << 20)
+        folder.put_if_absent("known", b"the store was asked what it can")
+        for number in range(3):
+            faults.rate, faults.kinds = 0.4, (RESET_AFTER, OWN_412)
+            assert folder.put_if_absent(f"a{number}", b"mine")
+            folder.write_atomic("large", bytes(range(256)) * (12 << 12))
+            folder.delete([f"a{number}"])
+            faults.rate = 0
+            assert _paths(folder) == ["known", "large"]
+    assert faults.injected[RESET_AFTER] > 2
+
+
+def test_a_url_with_credentials_is_refused_without_repeating_them() -> None:
+    with pytest.raises(UsageError, match="must not hold credentials") as refused:
+        S3Folder("s3://AKIA1234:hidden@bucket/prefix", {})
+    assert "hidden" not in str(refused.value)
