@@ -9,20 +9,19 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flows.books import Books
-from flows.summary import Summary
-from manifests.plan import frames_of
-from manifests.runs import log_path, new_run_id, spans_of, write_run
+from flows.summary import Summary, Todo
+from manifests.runs import log_path, new_run_id, write_run
 from manifests.storage import Folder, user_temporary_file
 
 OUR_LOGGERS = ("cleanplate", "flows", "matting_tasks", "manifests")
 
 
 @contextmanager
-def recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[None]:
+def recorded(books: Books, busy: Sequence[Todo], summary: Summary) -> Iterator[None]:
     """Keep the record and the log of a run: who, what, when, with which versions, and how it ended."""
     summary.run_id = new_run_id()
     record = {
@@ -34,8 +33,8 @@ def recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[No
         "capture": books.capture_url,
         "selection": str(books.selection),
         "recipe_id": books.recipe.recipe_id,
-        "subjects": subjects,
-        "announced": {subject: _announcement(books, subject) for subject in subjects},
+        "subjects": [todo.subject for todo in busy],
+        "announced": {todo.subject: todo.announced for todo in busy},
         "decision": books.decisions[-1].number,
         "settings": books.settings.model_dump(exclude={"storage_option"}),
         "log": log_path(summary.run_id),
@@ -48,7 +47,18 @@ def recorded(books: Books, subjects: list[str], summary: Summary) -> Iterator[No
             ended = {"state": _state(sys.exception()), "ended": _now()}
             counts = {"n_written": summary.n_written, "n_bytes": summary.n_bytes}
             failures = [failure.shard_id for failure in summary.failures]
-            write_run(books.out, summary.run_id, record | ended | counts | {"failed_shards": failures})
+            with _not_instead_of(sys.exception()):
+                write_run(books.out, summary.run_id, record | ended | counts | {"failed_shards": failures})
+
+
+@contextmanager
+def _not_instead_of(err: BaseException | None) -> Iterator[None]:
+    """Let a store that fails once more, as a full one does, not hide the error that ended the run."""
+    try:
+        yield
+    except OSError:
+        if err is None:
+            raise
 
 
 @contextmanager
@@ -72,15 +82,6 @@ def logging_to(out: Folder, path: str) -> Iterator[None]:
         if target is None:
             out.write_atomic(path, file.read_bytes())
             file.unlink()
-
-
-def _announcement(books: Books, subject: str) -> list[tuple[str, str, list[tuple[int, int]]]]:
-    """Return the frames of a subject that a run will write, as (sequence, camera, spans)."""
-    plan = books.plan(subject)
-    streams: dict[tuple[str, str], list[int]] = {}
-    for _, sequence, camera, frame in () if plan is None else frames_of(plan, plan.pending):
-        streams.setdefault((sequence, camera), []).append(frame)
-    return [(sequence, camera, spans_of(frames)) for (sequence, camera), frames in streams.items()]
 
 
 def _state(error: BaseException | None) -> str:

@@ -37,6 +37,7 @@ def start_ray(address: str | None, n_cpus: int) -> None:
             ray.init(address=address, namespace="cleanplate", runtime_env=runtime_env, **quiet)
         else:
             ray.init(
+                address="local",  # also where another cluster runs on this machine, or RAY_ADDRESS names one
                 num_cpus=n_cpus,
                 include_dashboard=False,
                 object_store_memory=128 << 20,  # pixels never cross Ray
@@ -72,7 +73,10 @@ def _gpu_name() -> str:
 def is_infrastructure(err: RayError) -> bool:
     """Tell whether a death is the node's, a preemption's or the memory killer's, and not the shard's own doing."""
     text = str(err).lower()
-    signs = ("node has died", "node_died", "exit type: node_out_of_memory", "running low on memory", "node preemption")
+    signs = (
+        *("node has died", "node_died", "node preemption", "receives a sigterm"),
+        *("exit type: node_out_of_memory", "running low on memory"),
+    )
     preempted = isinstance(err, RayActorError) and err.preempted
     return preempted or isinstance(err, OutOfMemoryError) or any(sign in text for sign in signs)
 

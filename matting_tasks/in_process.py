@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from manifests.errors import DeviceFault
+from manifests.errors import DeviceFault, WorkersDied
 from manifests.records import Shard, ShardFailure
+from manifests.traffic import Traffic
 from matting_tasks.threads import map_ahead
 from matting_tasks.worker import Outcome, Worker, WorkerSettings, worth_another_try
 
@@ -33,8 +34,21 @@ class InProcessPool:
         """Let go of the shards in hand."""
         self._worker.stop()
 
+    def traffic(self) -> dict[str, Traffic]:
+        """Return what the worker asked of the stores, by their URL."""
+        return self._worker.traffic()
+
     def _matte_twice(self, shards: Sequence[Shard]) -> list[Outcome]:
         """Matte shards, and those again for which it is worth it."""
+        try:
+            return self._matte_until_done(shards)
+        except SystemExit as end:  # it would end the whole command, and perhaps with exit code 0
+            raise WorkersDied(
+                f"The model ended the process by sys.exit({end.code!r}) at {shards[0].shard_id}. What was committed "
+                "stays: look at the model, or run with --executor ray, which goes on without that frame."
+            ) from end
+
+    def _matte_until_done(self, shards: Sequence[Shard]) -> list[Outcome]:
         outcomes = self._worker.matte(shards)
         for place, shard in enumerate(shards):
             n_tries = 1

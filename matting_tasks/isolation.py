@@ -21,7 +21,8 @@ def isolate(shard: Shard) -> Generator[Trial, bool, bool]:
     """Yield trials and be sent whether the worker died of each; return whether the last trial matted the shard.
 
     First the shard alone, for it may only have kept bad company. Then each frame, decoded only; then, if no frame
-    kills by that, each frame matted. Frames that kill are left out when the whole shard is tried again.
+    kills by that, each frame matted. Frames that kill are left out when the whole shard is tried again. A frame kills
+    if it does so twice: a worker may also be killed from outside, and a row says for good that its frame crashed.
     """
     if not (yield Trial(shard)):
         return True
@@ -29,7 +30,7 @@ def isolate(shard: Shard) -> Generator[Trial, bool, bool]:
         suspects = [frame for frame in shard.frames if frame.frame not in shard.crashed]
         killers = set()
         for frame in suspects:
-            if (yield Trial(shard, frame, decode_only)):
+            if (yield Trial(shard, frame, decode_only)) and (yield Trial(shard, frame, decode_only)):
                 killers.add(frame.frame)
         if killers:
             shard = replace(shard, crashed=shard.crashed | killers)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayError
 
 from manifests.errors import CleanplateError, WorkersDied
 from manifests.records import Shard, ShardFailure
+from manifests.traffic import Traffic, joined
 from matting_tasks.actor import MattingActor
 from matting_tasks.cluster import first_line, is_infrastructure
-from matting_tasks.isolation import isolate
-from matting_tasks.tickets import Post, Ticket
+from matting_tasks.tickets import MAX_UNCOUNTED, Death, Post, Ticket
 from matting_tasks.worker import Outcome, WorkerSettings, worth_another_try
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 2
 """Shards in an actor's hands: one computes while the next decodes."""
-MAX_DEATHS = 2
-"""Deaths after which a shard is tried alone."""
-MAX_UNCOUNTED = 10
-"""Deaths by node, preemption or memory after which a shard is given up, lest it go round for ever."""
 MAX_SET_UP_DEATHS = 3
 POLL_S = 0.1
 PATIENCE_S = 45
@@ -50,9 +47,10 @@ class RayPool:
         self._in_flight: dict[Any, tuple[Post, Ticket | None]] = {}
         self._changed = threading.Condition()
         self._stopped = False
+        self._traffic: Mapping[str, Traffic] = {}
         self._closing = threading.Lock()
         self._fatal: CleanplateError | None = None
-        self._set_up_deaths = 0
+        self._set_up_deaths = self._set_up_losses = 0
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
         self._started = time.monotonic()
         self._thread.start()
@@ -84,13 +82,17 @@ class RayPool:
             self._changed.notify_all()
         with self._closing:
             self._thread.join(timeout_s)
-            actors = [post.actor for post in self._posts if post.actor is not None]
-            self._posts = []
-            stops = [actor.stop.remote() for actor in actors]
+            posts, self._posts = [post for post in self._posts if post.actor is not None], []
+            stops = [post.actor.stop.remote() for post in posts if post.ready]
             if stops:
-                ray.wait(stops, num_returns=len(stops), timeout=timeout_s)
-            for actor in actors:
-                ray.kill(actor)
+                done, _ = ray.wait(stops, num_returns=len(stops), timeout=timeout_s)
+                self._traffic = joined(_answered(done))
+            for post in posts:
+                ray.kill(post.actor)
+
+    def traffic(self) -> Mapping[str, Traffic]:
+        """Return what the workers asked of the stores, by URL, once the pool is closed; the dead are not in it."""
+        return self._traffic
 
     def _answer(self, answers: SimpleQueue[Outcome]) -> Outcome:
         while True:
@@ -136,7 +138,7 @@ class RayPool:
         """Give waiting shards to ready actors, those of the plate that an actor holds first."""
         with self._changed:
             for post in sorted(self._posts, key=lambda post: len(post.tickets)):
-                while self._waiting and post.ready and len(post.tickets) < IN_FLIGHT and not post.exclusive:
+                while self._waiting and post.is_free and len(post.tickets) < IN_FLIGHT:
                     ticket = self._choose(post)
                     if ticket is None:
                         break
@@ -177,17 +179,26 @@ class RayPool:
         """Read one answer; a death takes everything that was in the actor's hands with it."""
         try:
             answer = ray.get(ref)
+        except ActorUnavailableError:
+            self._ask_after(post)
+            return
         except (RayActorError, OutOfMemoryError) as err:
-            self._bury(post, ticket, err)
+            self._bury(post, Death(first_line(err), not is_infrastructure(err)))
             return
         except RayError as err:  # a task error: rehearsals raise what the frame raises, and survive it
             answer = err
+        if post.in_doubt:
+            self._bury(post, Death("it was out of reach", counts=False))
+            return
         if ticket is None:
             self._settle_set_up(post, answer)
             return
+        if _was_preempted(answer) and not self._stopped:
+            self._bury(post, Death("it was told to end (SIGTERM)", counts=False))
+            return
         post.tickets.remove(ticket)
         if ticket.isolation is not None:
-            self._settle_trial(ticket, False, answer)
+            self._go_on(ticket, ticket.settle_trial(False, answer))
         else:
             self._settle_shards(ticket, answer)
 
@@ -197,7 +208,8 @@ class RayPool:
         elif isinstance(answer, RayError):
             self._fatal = WorkersDied(f"A worker could not be set up: {answer}")
         else:
-            post.ready, self._set_up_deaths = True, 0
+            post.ready, self._set_up_deaths, self._set_up_losses = True, 0, 0
+            self._started = 0.0
 
     def _settle_shards(self, ticket: Ticket, answer: Any) -> None:
         if isinstance(answer, RayError):
@@ -210,57 +222,56 @@ class RayPool:
             else:
                 ticket.answers.put(outcome)
 
-    def _settle_trial(self, ticket: Ticket, died: bool, answer: Any) -> None:
-        """Tell the isolation how its trial went, and go on with the next one."""
-        isolation, trial = ticket.isolation, ticket.trial
-        if isolation is None or trial is None:
-            return
-        try:
-            ticket.trial = isolation.send(died)
-        except StopIteration as end:
-            ticket.isolation = ticket.trial = None
-            if end.value and not isinstance(answer, RayError):
-                ticket.answers.put(answer[0])
-            else:
-                reason = "it ends every worker, and no single frame of it does so alone" if not end.value else answer
-                ticket.fail(f"{reason}")
-            return
-        self._queue(ticket)
+    def _ask_after(self, post: Post) -> None:
+        """Ask an actor whose line was cut to stop: why it died, or its whole node, is known when that is answered."""
+        self._forget_calls(post)
+        post.in_doubt = True
+        self._in_flight[post.actor.stop.remote()] = (post, None)
 
-    def _bury(self, post: Post, ticket: Ticket | None, err: RayError) -> None:
-        """Empty a dead actor's post; its tickets wait again, with the death on their account where it counts."""
-        orphans = post.tickets
+    def _forget_calls(self, post: Post) -> None:
         for ref in [ref for ref, (place, _) in self._in_flight.items() if place is post]:
             del self._in_flight[ref]
-        log.warning("a worker died with %d shards in hand: %s", len(post.tickets), first_line(err))
-        if ticket is None:
-            self._set_up_deaths += 1
-            if self._set_up_deaths >= MAX_SET_UP_DEATHS:
-                self._fatal = WorkersDied(
-                    f"{MAX_SET_UP_DEATHS} workers in a row died while they were set up; the last one because: {err}"
-                )
+
+    def _bury(self, post: Post, death: Death) -> None:
+        """Empty a dead actor's post; its tickets wait again, with the death on their account where it counts."""
+        orphans = post.tickets
+        self._forget_calls(post)
+        log.warning("a worker died with %d shards in hand: %s", len(post.tickets), death.reason)
+        if not post.ready:
+            self._count_set_up_death(death)
         ray.kill(post.actor)  # one that is only out of reach must not go on
-        post.actor, post.ready, post.tickets = None, False, []
-        counts = not is_infrastructure(err)
+        post.actor, post.ready, post.in_doubt, post.tickets = None, False, False, []
         for orphan in orphans:
             for alone in orphan.alone() if orphan.isolation is None else [orphan]:
-                self._count_death(alone, counts, err)
+                self._go_on(alone, alone.count_death(death))
 
-    def _count_death(self, ticket: Ticket, counts: bool, err: RayError) -> None:
-        if ticket.isolation is not None and counts:
-            self._settle_trial(ticket, True, err)
-            return
-        ticket.deaths += counts
-        ticket.uncounted_deaths += not counts
-        if ticket.uncounted_deaths >= MAX_UNCOUNTED:
-            ticket.fail(f"{MAX_UNCOUNTED} workers were lost with it in hand, the last one because: {first_line(err)}")
-            return
-        if ticket.deaths >= MAX_DEATHS and ticket.isolation is None:
-            log.warning("shard %s: %d workers died with it; looking for the frame", ticket.names, ticket.deaths)
-            ticket.isolation = isolate(ticket.shards[0])
-            ticket.trial = next(ticket.isolation)
-        self._queue(ticket)
+    def _count_set_up_death(self, death: Death) -> None:
+        """Give up after some deaths in a row; after more where they are the cluster's, which may lose many at once."""
+        self._set_up_deaths += death.counts
+        self._set_up_losses += not death.counts
+        if self._set_up_deaths >= MAX_SET_UP_DEATHS or self._set_up_losses >= MAX_UNCOUNTED * self.n_workers:
+            n_deaths = self._set_up_deaths + self._set_up_losses
+            self._fatal = WorkersDied(
+                f"{n_deaths} workers in a row died while they were set up; the last one because: {death.reason}"
+            )
+
+    def _go_on(self, ticket: Ticket, is_open: bool) -> None:
+        if is_open:
+            self._queue(ticket)
 
     def _queue(self, ticket: Ticket) -> None:
         with self._changed:
             self._waiting.appendleft(ticket)
+
+
+def _was_preempted(answer: Any) -> bool:
+    """Tell whether a worker dropped its shards unasked: it was told to end, and so will be gone."""
+    outcomes = answer if isinstance(answer, list) else []
+    return any(isinstance(outcome, ShardFailure) and outcome.kind == "stopped" for outcome in outcomes)
+
+
+def _answered(refs: Iterable[Any]) -> Iterator[Any]:
+    """Yield the answers of those that live."""
+    for ref in refs:
+        with contextlib.suppress(RayError):
+            yield ray.get(ref)

@@ -1,15 +1,31 @@
-"""Tickets: shards on their way through a pool, and the places where they are worked on."""
+"""Tickets: shards on their way through a pool, the places where they are worked on, and deaths there."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
 from manifests.records import Shard, ShardFailure
-from matting_tasks.isolation import Trial
+from matting_tasks.isolation import Trial, isolate
 from matting_tasks.worker import Outcome
+
+log = logging.getLogger(__name__)
+
+MAX_DEATHS = 2
+"""Deaths after which a shard is tried alone."""
+MAX_UNCOUNTED = 10
+"""Deaths by node, preemption or memory after which a shard is given up, lest it go round for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why a worker died, and whether that counts against the shards that it had in hand."""
+
+    reason: str
+    counts: bool
 
 
 @dataclass(slots=True)
@@ -38,6 +54,38 @@ class Ticket:
         """Return a ticket for each shard, with the account that they had together."""
         return [replace(self, shards=[shard]) for shard in self.shards]
 
+    def count_death(self, death: Death) -> bool:
+        """Put a death on the account; when that is full, look for the frame. Tell whether there is more to try."""
+        if self.isolation is not None and death.counts:
+            return self.settle_trial(True)
+        self.deaths += death.counts
+        self.uncounted_deaths += not death.counts
+        if self.uncounted_deaths >= MAX_UNCOUNTED:
+            self.fail(f"{MAX_UNCOUNTED} workers were lost with it in hand, the last one because: {death.reason}")
+            return False
+        if self.deaths >= MAX_DEATHS and self.isolation is None:
+            log.warning("shard %s: %d workers died with it; looking for the frame", self.names, self.deaths)
+            self.isolation = isolate(self.shards[0])
+            self.trial = next(self.isolation)
+        return True
+
+    def settle_trial(self, died: bool, answer: Any = None) -> bool:
+        """Tell the isolation whether its trial killed, else what was answered; tell whether there is more to try."""
+        if self.isolation is None:
+            return False
+        try:
+            self.trial = self.isolation.send(died)
+        except StopIteration as end:
+            self.isolation = self.trial = None
+            if not end.value:
+                self.fail("it ends every worker, and no single frame of it does so alone")
+            elif isinstance(answer, list):
+                self.answers.put(answer[0])
+            else:
+                self.fail(f"{answer}")
+            return False
+        return True
+
     def fail(self, message: str) -> None:
         """Answer that all of them failed."""
         for shard in self.shards:
@@ -46,14 +94,15 @@ class Ticket:
 
 @dataclass(slots=True)
 class Post:
-    """A post that an actor fills, and what is in its hands."""
+    """A post that an actor fills, and what is in its hands; `in_doubt` is one that cannot be reached for now."""
 
     actor: Any = None
     ready: bool = False
+    in_doubt: bool = False
     camera: tuple[str, str] | None = None
     tickets: list[Ticket] = field(default_factory=list)
 
     @property
-    def exclusive(self) -> bool:
-        """Tell whether a killing frame is looked for: nothing else may be in these hands then."""
-        return any(ticket.isolation is not None for ticket in self.tickets)
+    def is_free(self) -> bool:
+        """Tell whether more may be put into these hands: not while a killing frame is looked for."""
+        return self.ready and not self.in_doubt and all(ticket.isolation is None for ticket in self.tickets)

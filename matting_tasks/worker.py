@@ -21,14 +21,15 @@ from manifests.errors import CleanplateError, InputChanged, WeightsRefused
 from manifests.recipe import Recipe
 from manifests.records import Frame, Shard, ShardFailure, ShardSummary
 from manifests.storage import open_folder
+from manifests.traffic import Traffic, traffic_of
 from matting_tasks.batches import Stream, matte_streams
 from matting_tasks.device import DTYPES, set_up_device
 from matting_tasks.frames import open_reader
 from matting_tasks.plates import Plates
 from matting_tasks.shard import Station, matte_shards
-from models.base import MattingModel
+from models.base import MattingModel, takes_bytes
 from models.errors import ModelError
-from models.registry import build
+from models.registry import build_for_masks
 
 Outcome = ShardSummary | ShardFailure
 
@@ -41,7 +42,8 @@ PACKAGES = ("cleanplate", "torch", "opencv-python-headless", "simplejpeg", "av",
 class WorkerSettings:
     """All that a worker needs to set itself up, on any machine; options of the stores are kept out of its repr.
 
-    `build` makes the model, by default the one of the registry: (name, parameters, weights, device, precision).
+    `build` makes the model, by default the registry's in its form for masks: (name, parameters, weights, device,
+    precision).
     """
 
     recipe: Recipe
@@ -51,7 +53,7 @@ class WorkerSettings:
     device: str = "auto"
     n_threads: int = 2
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    build: Callable[..., MattingModel] = build
+    build: Callable[..., MattingModel] = build_for_masks
 
 
 class Worker:
@@ -70,7 +72,8 @@ class Worker:
         self._recipe = recipe
         self._out = open_folder(settings.out_url, settings.storage_options)
         capture = open_folder(settings.capture_url, settings.storage_options)
-        self._plates = Plates(capture, device, DTYPES[precision], recipe.missing_plate, recipe.geometry)
+        dtype = torch.uint8 if takes_bytes(self._model) else DTYPES[precision]
+        self._plates = Plates(capture, device, dtype, recipe.missing_plate, recipe.geometry)
         self._stop = threading.Event()
         self._station = Station(_name(), settings.n_threads, _versions(), self._stop)
         self._n_calls = 0
@@ -109,6 +112,10 @@ class Worker:
         deadline = time.monotonic() + timeout_s
         with self._idle:
             return self._idle.wait_for(lambda: self._n_calls == 0, max(0.0, deadline - time.monotonic()))
+
+    def traffic(self) -> dict[str, Traffic]:
+        """Return what was asked of the stores so far, by their URL."""
+        return traffic_of(self._out, self._plates.capture)
 
     def _in_lockstep(self, shards: Sequence[Shard]) -> list[Outcome]:
         done: dict[str, ShardSummary] = {}

@@ -8,7 +8,7 @@ import pytest
 from flows.books import open_books
 from flows.record import logging_to, recorded
 from flows.settings import MatteSettings
-from flows.summary import Summary
+from flows.summary import Summary, Todo
 from flows.watch import QuietWatcher
 from manifests.decisions import Selection
 from manifests.runs import read_runs
@@ -38,7 +38,7 @@ def test_a_run_says_how_it_ended(error: BaseException | None, state: str) -> Non
     out = MemoryFolder()
     with open_books(out, "/capture", SETTINGS, Selection(), QuietWatcher()) as books:
         try:
-            with recorded(books, ["031"], Summary("memory://")):
+            with recorded(books, [Todo("031", {}, 0, 0)], Summary("memory://")):
                 assert read_runs(out)[0]["state"] == "running"
                 if error is not None:
                     raise error

@@ -24,6 +24,13 @@ def test_a_cluster_without_gpus_names_none() -> None:
     assert not ray.is_initialized()
 
 
+def test_a_cluster_that_was_not_asked_for_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    start_ray(None, 1)
+    assert look_at_cluster().n_cores == 1
+    stop_ray()
+
+
 class Preempted(RayActorError):
     preempted = True
 
@@ -35,6 +42,7 @@ class Preempted(RayActorError):
         (RayActorError(error_msg="Worker exit type: NODE_OUT_OF_MEMORY Worker exit detail: killed"), True),
         (OutOfMemoryError("the node is running low on memory"), True),
         (Preempted(), True),
+        (RayActorError(error_msg="exit type: SYSTEM_ERROR ... The process receives a SIGTERM."), True),
         # what Ray says of any SIGKILL names the memory killer as one of the possible causes
         (RayActorError(error_msg="exit type: SYSTEM_ERROR ... (1) the process was killed by the OOM killer"), False),
         (RayActorError(), False),

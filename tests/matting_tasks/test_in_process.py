@@ -96,3 +96,13 @@ def test_weights_that_are_missing_are_refused_before_any_shard(tmp_path: Path) -
     recipe = make_recipe("mattingbase-mobilenetv2", uses_plate=True)
     with pytest.raises(WeightsRefused):
         InProcessPool(WorkerSettings(recipe, None, str(tmp_path), str(tmp_path), "cpu"))
+
+
+def test_requests_of_the_worker_are_counted_by_store(tmp_path: Path) -> None:
+    shards = put_shards(tmp_path, 2)
+    pool = pool_of(tmp_path, RedModel())
+    list(pool.matte([one] for one in shards))
+    pool.close()
+    traffic = pool.traffic()
+    assert traffic[str(tmp_path / "capture")].requests == {"get": 6}
+    assert traffic[str(tmp_path / "out")].requests["put"] == 2 * (6 + 1)

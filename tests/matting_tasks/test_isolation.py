@@ -10,6 +10,18 @@ from manifests.storage_memory import MemoryFolder
 from matting_tasks.isolation import Trial, isolate
 
 
+class Unlucky:
+    """A worker that dies of nothing, but is killed from outside at the trials of these numbers, counted from 0."""
+
+    def __init__(self, killed_at: Collection[int]) -> None:
+        self.killed_at = set(killed_at)
+        self.trials: list[Trial] = []
+
+    def dies_of(self, trial: Trial) -> bool:
+        self.trials.append(trial)
+        return len(self.trials) - 1 in self.killed_at
+
+
 class Killer:
     """A worker that dies of some frames when it decodes them, of others when it mattes them."""
 
@@ -32,7 +44,7 @@ def shard_of(n_frames: int = 6) -> Shard:
     return put_shard(MemoryFolder(), [b"x"] * n_frames, first_frame=100)
 
 
-def run(shard: Shard, killer: Killer) -> bool:
+def run(shard: Shard, killer: Killer | Unlucky) -> bool:
     """Send what the killer does until the protocol is over; return what it says at the end."""
     trials = isolate(shard)
     trial = next(trials)
@@ -66,7 +78,7 @@ def test_decoding_is_tried_before_any_frame_is_matted() -> None:
     killer = Killer(matting={102})
     run(shard_of(), killer)
     kinds = [trial.decode_only for trial in killer.trials if trial.frame is not None]
-    assert kinds == [True] * 6 + [False] * 6
+    assert kinds == [True] * 6 + [False] * 7  # the one that kills is tried twice
 
 
 def test_killers_of_both_kinds_are_left_out_together() -> None:
@@ -78,8 +90,15 @@ def test_killers_of_both_kinds_are_left_out_together() -> None:
 def test_a_frame_that_killed_is_not_touched_again() -> None:
     killer = Killer(decoding={101}, matting={104})
     run(shard_of(), killer)
-    first = next(n for n, trial in enumerate(killer.trials) if trial.frame is not None and trial.frame.frame == 101)
-    assert all(trial.frame is None or trial.frame.frame != 101 for trial in killer.trials[first + 1 :])
+    tried = [n for n, trial in enumerate(killer.trials) if trial.frame is not None and trial.frame.frame == 101]
+    assert len(tried) == 2 and tried[1] == tried[0] + 1
+
+
+def test_a_frame_is_innocent_of_a_worker_that_was_killed_from_outside() -> None:
+    for killed_at in ({0, 3}, {0, 2, 9}, {0, 1, 3, 5}):
+        unlucky = Unlucky(killed_at)
+        assert not run(shard_of(), unlucky)
+        assert all(trial.shard.crashed == frozenset() for trial in unlucky.trials)
 
 
 def test_a_shard_of_only_killers_is_matted_without_a_frame() -> None:

@@ -148,9 +148,14 @@ def test_pool_raises_what_the_set_up_of_a_worker_refuses(folders: SimpleNamespac
         run(folders, refuse)
 
 
-def test_pool_gives_up_when_workers_die_at_their_set_up(folders: SimpleNamespace) -> None:
+def leave(*_: object) -> object:
+    sys.exit(0)
+
+
+@pytest.mark.parametrize("build", [die, leave])
+def test_pool_gives_up_when_workers_die_at_their_set_up(folders: SimpleNamespace, build: object) -> None:
     with pytest.raises(WorkersDied, match="3 workers in a row"):
-        run(folders, die, n_workers=1)
+        run(folders, build, n_workers=1)
 
 
 def test_pool_serves_two_callers_at_once(tmp_path: Path) -> None:

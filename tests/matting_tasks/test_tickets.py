@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from queue import SimpleQueue
 
 from fakes import put_shard
@@ -7,7 +8,7 @@ from fakes import put_shard
 from manifests.records import ShardFailure
 from manifests.storage_memory import MemoryFolder
 from matting_tasks.isolation import isolate
-from matting_tasks.tickets import Post, Ticket
+from matting_tasks.tickets import Death, Post, Ticket
 from matting_tasks.worker import Outcome
 
 
@@ -33,9 +34,56 @@ def test_a_ticket_that_fails_answers_for_each_of_its_shards() -> None:
     assert all(isinstance(answer, ShardFailure) and answer.message == "lost" for answer in answers)
 
 
-def test_a_post_is_exclusive_while_a_killing_frame_is_looked_for() -> None:
+def test_hands_are_free_when_they_are_ready_and_no_killing_frame_is_looked_for() -> None:
     ticket = ticket_of("a")
     post = Post(tickets=[ticket])
-    assert not post.exclusive
+    assert not post.is_free
+    post.ready = True
+    assert post.is_free
     ticket.isolation = isolate(ticket.shards[0])
-    assert post.exclusive
+    assert not post.is_free
+    assert not Post(ready=True, in_doubt=True).is_free
+
+
+COUNTS, CLUSTERS = Death("exit code 9", counts=True), Death("its node has died", counts=False)
+
+
+def test_two_deaths_that_count_begin_the_search_for_the_frame() -> None:
+    ticket = replace(ticket_of("a"), deaths=0)
+    assert ticket.count_death(COUNTS) and ticket.trial is None
+    assert ticket.count_death(COUNTS) and ticket.trial is not None and ticket.trial.frame is None
+
+
+def test_deaths_that_are_the_clusters_begin_no_search_and_are_borne_ten_times() -> None:
+    ticket = ticket_of("a")
+    assert all(ticket.count_death(CLUSTERS) for _ in range(9))
+    assert ticket.trial is None and ticket.answers.empty()
+    assert not ticket.count_death(CLUSTERS)
+    assert "10 workers were lost with it in hand" in ticket.answers.get_nowait().message
+
+
+def test_a_trial_that_the_cluster_spoiled_is_made_again() -> None:
+    ticket = ticket_of("a")
+    ticket.count_death(COUNTS)
+    ticket.settle_trial(True)
+    before = ticket.trial
+    assert before is not None and before.frame is not None
+    assert ticket.count_death(CLUSTERS) and ticket.trial == before
+
+
+def test_the_answer_of_the_last_trial_is_that_of_the_shard() -> None:
+    ticket = ticket_of("a")
+    ticket.count_death(COUNTS)
+    failure = ShardFailure.of(ticket.shards[0], "store", "full")
+    assert not ticket.settle_trial(False, [failure])
+    assert ticket.answers.get_nowait() is failure
+
+
+def test_a_shard_of_which_no_frame_kills_fails_by_name() -> None:
+    ticket = ticket_of("a")
+    ticket.count_death(COUNTS)
+    goes_on = ticket.settle_trial(True)
+    while goes_on:
+        goes_on = ticket.settle_trial(False)
+    failure = ticket.answers.get_nowait()
+    assert isinstance(failure, ShardFailure) and "no single frame" in failure.message
