@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from manifests.errors import InputFault
 from matting_tasks.geometry import RIG_HEIGHT, RIG_WIDTH, Size, is_rig_aspect
 
 F64 = NDArray[np.float64]
+
+_ROTATION_TOLERANCE = 1e-3
+"""Of the products of a rotation's rows: generous for numbers that were written with four digits."""
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -42,7 +45,8 @@ def read_calibration(data: bytes) -> Calibration:
     matrix may be nested lists or one flat list. Whatever else the file holds is not read.
     Raises InputFault of status `undecodable`, which names the camera where there is one: for what is not JSON, lacks
     one of the two or a camera's intrinsics, has no camera, or has a matrix of another shape, with a value that is no
-    finite number, with another last row than 0 ... 0 1, or with a focal length that is not positive.
+    finite number, with another last row than 0 ... 0 1, a pose that is no rotation and a shift, or with a focal length
+    that is not positive.
     """
     try:
         content = json.loads(data)
@@ -97,6 +101,9 @@ def _extrinsic(camera: str, pose: object) -> F64:
     matrix = _matrix(pose, what, ((4, 4), (3, 4)))
     if len(matrix) == 4:
         _check_last_row(matrix, what)
+    turn = matrix[:3, :3]
+    if not np.allclose(turn @ turn.T, np.eye(3), atol=_ROTATION_TOLERANCE) or np.linalg.det(turn) < 0:
+        raise _undecodable(f"{what}: its first three columns are no rotation")
     return matrix[:3].copy()
 
 
@@ -125,7 +132,7 @@ def _matrix(values: object, what: str, shapes: tuple[tuple[int, int], ...]) -> F
         found = np.array(values)
     except ValueError as err:
         raise _undecodable(f"{what}: {wanted} numbers were expected; found rows of unequal length") from err
-    if found.dtype.kind not in "iuf":
+    if found.dtype.kind not in "iuf" or any(isinstance(value, bool) for value in _flat(values)):
         raise _undecodable(f"{what}: {wanted} numbers were expected; found something that is no number")
     for shape in shapes:
         if found.shape in (shape, (shape[0] * shape[1],)):
@@ -133,6 +140,15 @@ def _matrix(values: object, what: str, shapes: tuple[tuple[int, int], ...]) -> F
                 raise _undecodable(f"{what}: a number is not finite")
             return found.astype(np.float64).reshape(shape)
     raise _undecodable(f"{what}: {wanted} numbers were expected; found {'x'.join(map(str, found.shape)) or 'one'}")
+
+
+def _flat(values: object) -> Iterator[object]:
+    """Yield what nested lists hold: numpy takes a truth value for a number."""
+    if isinstance(values, list):
+        for value in values:
+            yield from _flat(value)
+    else:
+        yield values
 
 
 def _check_last_row(matrix: F64, what: str) -> None:

@@ -17,6 +17,16 @@ MAX_PIXELS = 1 << 28
 
 HEAD_BYTES = 1 << 16
 
+_BLOCKS_PER_BYTE = 8
+"""Of a Huffman-coded JPEG: the mean of each 8x8 block takes a bit at least (ITU-T T.81, F.1.2.1)."""
+
+_ARITHMETIC = range(0xC9, 0xD0)
+
+_MAX_DEFLATE_RATIO = 1032
+"""A code of one bit for the length and one for the distance stands for 258 bytes (RFC 1951, 3.2.5)."""
+
+_PALETTE = 3
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -24,7 +34,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 class Header:
     """What the header of a picture says; `orientation` is EXIF's (1 = upright), `complete` if its end was found.
 
-    `lacks_scans`: the end was found before all scans of the JPEG.
+    `lacks_scans`: the end was found before all scans of the JPEG. `least_bytes`: no file with fewer has so many pixels.
     """
 
     kind: str
@@ -34,6 +44,7 @@ class Header:
     orientation: int = 1
     complete: bool = False
     lacks_scans: bool = False
+    least_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,11 @@ def decode_image(data: bytes) -> Picture:
         raise _undecodable(f"the {header.kind} file is truncated: it ends after {len(data)} bytes without an end mark")
     if header.kind == "JPEG" and header.n_channels == 4:
         raise _undecodable("a CMYK JPEG: its colours cannot be known without its profile; store it as RGB")
+    if len(data) < header.least_bytes:
+        raise _undecodable(
+            f"a damaged {header.kind}: its header claims {header.width}x{header.height} pixels, and {len(data)} bytes "
+            "cannot hold them"
+        )
     if header.lacks_scans:
         raise _undecodable("the JPEG file is damaged: its end mark comes before all of its scans")
     decoder = strict_decoder() if header.kind == "JPEG" else None
@@ -116,7 +132,9 @@ def _walk_jpeg(data: bytes) -> Header:
     height, width, n_channels = struct.unpack_from(">HHB", frame.payload, 1) if frame is not None else (0, 0, 0)
     if frame is None or not width or not height:
         raise _undecodable(f"a JPEG without a readable frame header in its {len(data)} bytes: truncated or damaged")
-    return Header("JPEG", width, height, n_channels, orientation, complete, complete and lacks_scans(frame, scans))
+    n_blocks = 0 if frame.mark in _ARITHMETIC else -(-width // 8) * -(-height // 8)
+    lacks = complete and lacks_scans(frame, scans)
+    return Header("JPEG", width, height, n_channels, orientation, complete, lacks, n_blocks // _BLOCKS_PER_BYTE)
 
 
 def _exif_orientation(tiff: bytes) -> int:
@@ -156,7 +174,9 @@ def _walk_png(data: bytes) -> Header:
     if shape is None or not shape[0] or not shape[1]:
         raise _undecodable(f"a PNG without a readable header in its {len(data)} bytes: truncated or damaged")
     n_channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(shape[3], 0)
-    return Header("PNG", shape[0], shape[1], n_channels, 1, complete)
+    bits = shape[2] * (1 if shape[3] == _PALETTE else n_channels)
+    least = shape[0] * shape[1] * bits // 8 // _MAX_DEFLATE_RATIO
+    return Header("PNG", shape[0], shape[1], n_channels, 1, complete, least_bytes=least)
 
 
 def _to_rgb(pixels: np.ndarray) -> np.ndarray:

@@ -18,6 +18,9 @@ SCAN = 0xDA
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Marks of a frame header; the rest of that row are tables."""
 
+_ODD_SAMPLING = "Could not determine subsampling"
+"""TurboJPEG's words for 4:1:0 and other rare kinds, which OpenCV would read, but without a word about damage."""
+
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _PROGRESSIVE = (0xC2, 0xCA)
 _MARK = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -47,6 +50,12 @@ def decode_jpeg(data: bytes, decoder: Decoder) -> tuple[np.ndarray, str | None]:
         return _decode_strictly(data, decoder), None
     except ValueError as err:
         said = str(err)
+    if _ODD_SAMPLING in said:
+        raise InputFault(
+            "undecodable",
+            "the JPEG file's chroma is sampled in a way that cannot be read strictly, or its header is damaged: store "
+            f"it as 4:4:4, 4:2:2 or 4:2:0; libjpeg says: {said}",
+        )
     for tidy in _tidied(data):
         try:
             return _decode_strictly(tidy, decoder), f"odd but whole; libjpeg says: {said}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import av
@@ -111,12 +112,16 @@ def open_video(source: Source) -> Generator[Opened]:
         raise InputFault("undecodable", "the file is empty (0 bytes)")
     kinds, head = _walk_boxes(source)
     source.seek(0)
+    is_open = False
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "", "analyzeduration": "0"}
     try:
-        with av.open(source, "r", container_options=options) as container:
+        with av.open(source, "r", container_options=options, metadata_errors="replace") as container:
             is_indexed = container.format.name == _MOV and b"moof" not in kinds
+            is_open = True
             yield Opened(container, _video_stream(container), is_indexed)
     except av.error.MemoryError as err:
+        if kinds and not is_open:  # FFmpeg had to hold no more than the tables of the index
+            raise InputFault("undecodable", "its index is damaged: it claims more entries than memory holds") from err
         raise MemoryError("no memory for a video's packets or frames") from err
     except av.error.FFmpegError as err:
         source.check()
@@ -180,6 +185,7 @@ def read_index(source: Source) -> VideoIndex:
     """List the packets of a video in one pass; raises as `open_video` does."""
     with open_video(source) as video:
         if video.is_indexed:
+            _check_sizes(source, video)
             end = max((entry.pos + entry.size for entry in video.stream.index_entries), default=0)
             source.shown_bytes = min(max(source.size_bytes, end), source.size_bytes + _MAX_CUT_BYTES)
         try:
@@ -190,12 +196,37 @@ def read_index(source: Source) -> VideoIndex:
         times = {row.pts for row in rows}
         has_times = video.container.format.name in (_MOV, _MATROSKA) and None not in times and len(times) == len(rows)
         reorders = video.stream.codec_context.has_b_frames
+        if has_times and video.is_indexed:
+            _check_times(rows)
     index = in_time(rows) if has_times else count_only(rows)
     if not is_cut:
         return index
     delays = (packet - number for packet, number in enumerate(index.numbers.tolist()) if number >= 0)
     n_unknown = max(delays, default=0) if has_times else _MAX_DELAY * reorders
     return replace(index, n_frames=max(0, min(index.n_frames, sum(row.whole for row in rows) - n_unknown)))
+
+
+def _check_sizes(source: Source, video: Opened) -> None:
+    """Raise InputFault where a coded frame is larger than the whole file, before memory is taken for it."""
+    largest = max((entry.size for entry in video.stream.index_entries), default=0)
+    if largest > source.size_bytes:
+        raise InputFault(
+            "undecodable",
+            f"its index is damaged, or it is truncated: a frame is to have {largest} bytes, the file has "
+            f"{source.size_bytes}",
+        )
+
+
+def _check_times(rows: Sequence[Row]) -> None:
+    """Raise InputFault where frames are decoded at an even rate and shown at an uneven one: their order was damaged.
+
+    The two times of a frame lie in two tables of an mp4, neither with a checksum (ISO/IEC 14496-12, 8.6.1).
+    """
+    times = [row.dts for row in rows if row.dts is not None]
+    decoded = {second - first for first, second in pairwise(times)}
+    shown = {second - first for first, second in pairwise(sorted(row.pts or 0 for row in rows))}
+    if len(decoded) == 1 and len(shown) > 1:
+        raise InputFault("undecodable", "its index is damaged: frames are decoded at an even rate, not shown at one")
 
 
 def _is_cut(source: Source, video: Opened) -> bool:

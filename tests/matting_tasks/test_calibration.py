@@ -93,6 +93,11 @@ def test_a_byte_order_mark_is_no_harm() -> None:
         (encode(world_2_cam={FRONT: [[1, 2], [3]]}), f"camera {FRONT}.*unequal length"),
         (encode(world_2_cam={FRONT: with_value(1, 1, "1.0")}), f"camera {FRONT}.*no number"),
         (encode(world_2_cam={FRONT: with_value(1, 1, None)}), f"camera {FRONT}.*no number"),
+        (encode(world_2_cam={FRONT: with_value(1, 1, True)}), f"camera {FRONT}.*no number"),
+        (
+            encode(world_2_cam={FRONT: with_value(0, 0, 3.0)}),
+            f"camera {FRONT}: its first three columns are no rotation",
+        ),
         (encode(world_2_cam={FRONT: with_value(0, 3, float("nan"))}), f"camera {FRONT}: a number is not finite"),
         (encode(world_2_cam={FRONT: with_value(0, 3, float("inf"))}), f"camera {FRONT}: a number is not finite"),
         (encode(world_2_cam={FRONT: np.transpose(POSES[FRONT]).tolist()}), "last row is .0.1, 0.2, 1.1, 1.0., not"),

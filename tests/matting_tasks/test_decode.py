@@ -320,3 +320,26 @@ def test_a_shortage_of_memory_is_no_fault_of_the_picture() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert ended.stdout == "a fault of its own\n", ended.stderr
+
+
+@pytest.mark.parametrize("side", [4000, 16000])
+def test_a_header_that_claims_more_pixels_than_its_bytes_can_hold_is_undecodable_before_decoding(side: int) -> None:
+    jpeg, png = to_jpeg(draw_picture(1, 64, 64)), to_png(draw_picture(1, 64, 64))
+    place = jpeg.index(b"\xff\xc0") + 5
+    bomb = jpeg[:place] + struct.pack(">HH", side, side) + jpeg[place + 4 :]
+    with pytest.raises(InputFault, match=f"claims {side}x{side} pixels, and {len(jpeg)} bytes cannot hold them"):
+        decode_image(bomb)
+    head = struct.pack(">II", side, side) + png[24:29]
+    bomb = png[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + png[33:]
+    with pytest.raises(InputFault, match="cannot hold them"):
+        decode_image(bomb)
+
+
+def test_the_least_bytes_of_flat_pictures_are_no_more_than_they_have() -> None:
+    flat = np.zeros((1500, 2000, 3), np.uint8)
+    for pixels in (flat, flat[:, :, 0]):
+        assert (
+            decode_image(to_jpeg(pixels, cv2.IMWRITE_JPEG_QUALITY, 1, cv2.IMWRITE_JPEG_OPTIMIZE, 1)).pixels.shape
+            == flat.shape
+        )
+        assert decode_image(to_png(pixels)).pixels.shape == flat.shape

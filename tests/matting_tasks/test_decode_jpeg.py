@@ -220,3 +220,9 @@ def test_opencv_decodes_where_simplejpeg_is_not_installed() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert ended.stdout == "90.0\n", ended.stderr
+
+
+def test_a_rare_sampling_of_the_chroma_is_said_to_be_that() -> None:
+    jpeg = to_jpeg(draw_picture(9, HEIGHT, WIDTH))
+    with pytest.raises(InputFault, match="chroma is sampled in a way that cannot be read strictly"):
+        decode_image(jpeg.replace(b"\x01\x22\x00\x02\x11\x01", b"\x01\x42\x00\x02\x11\x01"))
