@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.installed
 
-.PHONY: demo test chaos check format clean
+.PHONY: demo test chaos bench check format clean
 
 demo: $(SET_UP)
 	@$(BIN)/cleanplate demo
@@ -12,7 +12,18 @@ test: $(SET_UP)
 	$(BIN)/python -m pytest -m "not slow and not gpu"
 
 chaos: $(SET_UP)
-	$(BIN)/python -m pytest -m slow tests/chaos
+	$(BIN)/python -m tests.chaos --out build/chaos --resume
+
+# Some ten minutes on a quiet machine of 2 cores; docs/benchmarks.md has the commands of the figures there.
+bench: $(SET_UP)
+	$(BIN)/python tests/benchmarks/bench_network.py --sizes 2048x2048 --repeat 3 --json bench/network.json
+	$(BIN)/python tests/benchmarks/bench_path.py --frames 16 --rounds 1 --json bench/path.json
+	$(BIN)/python tests/benchmarks/naive.py --frames 48 --rounds 1 --whole-process --json bench/naive.json
+	$(BIN)/python tests/benchmarks/bench_memory.py --json bench/memory.json
+	$(BIN)/python tests/benchmarks/bench_memory.py --workers --size 1024 --frames 16 --rounds 3 --json bench/workers.json
+	$(BIN)/python tests/benchmarks/bench_pool.py --workers 1,2,8 --json bench/pool.json
+	$(BIN)/python tests/benchmarks/bench_growth.py --frames 100,1000 --json bench/growth.json
+	$(BIN)/python tests/benchmarks/tables.py bench/*.json
 
 check: $(SET_UP)
 	$(BIN)/ruff format --check .
@@ -32,4 +43,4 @@ $(SET_UP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache demo
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache demo build/chaos bench
