@@ -143,10 +143,12 @@ def _numerics(settings: MatteSettings, pinned: Recipe | None, machine: Machine, 
     if last is not None and settings.device != "auto" and last.device_class != machine.device_class:
         last = None  # what was pinned for another kind of device says nothing here
     on_gpu = machine.device_class != "cpu"
+    # what is exact enough for one model says nothing of another
+    precision = last.precision if last and pinned and pinned.model == known.name else _best_precision(machine, known)
     chunk = settings.chunk or (last.chunk if last else GPU_CHUNK if on_gpu else CPU_CHUNK)
     return Numerics(
         device_class=last.device_class if last and settings.device == "auto" else machine.device_class,
-        precision=_auto(settings.precision, last.precision if last else None, _best_precision(machine, known)),
+        precision=precision if settings.precision == "auto" else settings.precision,
         batch=settings.batch_size or (last.batch if last else GPU_BATCH if on_gpu else 1),
         intra_op_threads=last.intra_op_threads if last else GPU_THREADS if on_gpu else CPU_THREADS,
         chunk=chunk if known.temporal else 1,
@@ -225,7 +227,3 @@ def _known_parameters(settings: MatteSettings, known: tuple[str, ...]) -> dict[s
     fallback = entry(settings.missing_plate).parameters if settings.missing_plate in names_without_plate() else ()
     given = settings.given_parameters.items()
     return {name: value for name, value in given if name in known or (value != defaults[name] and name not in fallback)}
-
-
-def _auto(said: str, pinned: str | None, default: str) -> str:
-    return said if said != "auto" else pinned or default

@@ -91,6 +91,7 @@ def assert_books_are_whole(out: Path) -> None:
         assert sum(status.n_ok for status in camera_statuses(folder, plan)) == 3 * 130
 
 
+@pytest.mark.slow
 def test_killed_runs_in_process_end_in_the_same_masks(tmp_path: Path) -> None:
     kill_at_random_moments(tmp_path, ["--executor", "local"], n_kills=2, seed=1)
 

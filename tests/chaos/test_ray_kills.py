@@ -52,9 +52,11 @@ def cluster() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("scenario", "least"),
     [
-        (WorkersKilled("workers", 1, n_deeds=2, every_s=(0.1, 0.5), **SHORT), 1),
+        pytest.param(
+            WorkersKilled("workers", 1, n_deeds=2, every_s=(0.1, 0.5), **SHORT), 1, marks=pytest.mark.slow, id="workers"
+        ),
         (WorkersTerminated("terminated", 1, n_deeds=1, every_s=(0.1, 0.5), kills=False, **SHORT), 1),
-        (OnRay("exits", 1, exit_chance=1 / 60, **SHORT), 0),
+        pytest.param(OnRay("exits", 1, exit_chance=1 / 60, **SHORT), 0, marks=pytest.mark.slow, id="exits"),
         (NodesLost("nodes", 1, n_deeds=1, every_s=(0.1, 0.5), **SHORT), 1),
     ],
     ids=lambda one: getattr(one, "name", ""),
@@ -108,6 +110,7 @@ def test_a_frame_that_kills_whoever_reads_it_ends_a_run_in_process_and_is_a_row_
     assert not verify(LocalFolder(out), deep=True).damages
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_then_terminated_leaves_in_time_and_its_run_is_completed(tmp_path: Path) -> None:
     ground = ray_stage.ground(**SHORT)
     out = tmp_path / "out"

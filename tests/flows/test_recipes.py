@@ -183,3 +183,15 @@ def test_the_codec_of_jpegs_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first.numerics.decoder == "simplejpeg"
     monkeypatch.setattr("flows.recipes.find_spec", lambda name: None)
     assert resolve().numerics.decoder == "opencv" and resolve(pinned=first).numerics.decoder == "simplejpeg"
+
+
+def test_the_precision_that_was_pinned_for_one_model_says_nothing_of_another() -> None:
+    machine = replace(CPU, has_bf16=True)
+    pinned = resolve()
+    assert pinned.numerics.precision == "fp32"
+    settings = MatteSettings(model="mattingbase-mobilenetv2")
+    changed = resolve_recipe(settings, pinned, machine, "abc")
+    assert changed.numerics.precision == "bf16"
+    assert changed.numerics == resolve_recipe(settings, None, machine, "abc").numerics
+    kept = replace(changed, numerics=replace(changed.numerics, precision="fp32"))
+    assert resolve_recipe(settings, kept, machine, "abc").numerics.precision == "fp32"

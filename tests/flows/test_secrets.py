@@ -132,7 +132,7 @@ def test_a_store_that_refuses_is_told_without_a_secret(planted: Path, refusing_s
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_an_endpoint_that_is_not_there_is_told_without_a_secret(planted: Path) -> None:
-    given = options("endpoint_url=http://127.0.0.1:9", f"secret={OPTION}", "key=AKIA-no-secret")
+    given = options("endpoint_url=http://127.0.0.1:9", "max_attempts=2", f"secret={OPTION}", "key=AKIA-no-secret")
     ended = matte("s3://bucket/capture", planted / "out", *given)
     assert ended.code == 1 and "127.0.0.1:9" in ended.err
     check_clean(planted, ended)
