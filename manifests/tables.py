@@ -172,14 +172,15 @@ def _from_parquet(
 ) -> tuple[pa.Table, Meta]:
     """Parse one of our files; columns that an older version did not have are filled with nulls."""
     try:
-        file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+        file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False, page_checksum_verification=True)
         stored = file.schema_arrow.metadata or {}
         meta: Meta = json.loads(stored[_META])
         if _CHECK in stored and stored[_CHECK] != _check(file.schema_arrow, file.metadata.num_rows, stored[_META]):
             raise ValueError("its footer does not match its checksum")
         if meta["table"] != kind or not isinstance(meta["schema"], int):
             raise ValueError(f"a table of {meta['table']}, not of {kind}")
-        arrow = file.read(columns=None if columns is None else list(columns))
+        # no thread of Arrow's may hold these bytes: one that lets go of them while Python ends aborts the process
+        arrow = file.read(columns=None if columns is None else list(columns), use_threads=False)
         arrow.validate(full=True)
         _check_columns(arrow, schema, _NEVER_NULL[kind] if columns is None else columns[:1])
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as err:

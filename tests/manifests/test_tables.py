@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -217,3 +220,25 @@ def test_columns_of_rows_are_tuples_and_those_that_an_older_version_lacked_are_n
     assert tables.read_row_columns(data, "f", ["frame", "not_yet"]) == [(3, None)]
     with pytest.raises(SchemaUnknown):
         tables.read_row_columns(data[:-9], "f", ["frame"])
+
+
+READ_AND_COUNT_THREADS = """
+import os, sys
+from manifests.records import FrameRow
+from manifests.tables import read_failed_counts, read_rows, write_rows
+
+rows = [FrameRow("031", "", "cam", frame, frame, "shard", 0, "ok") for frame in range(20_000)]
+data = write_rows(rows, {})
+before = set(os.listdir("/proc/self/task"))
+for _ in range(3):
+    read_rows(data, "receipt")
+    read_failed_counts(data, "receipt")
+started = set(os.listdir("/proc/self/task")) - before
+print([open(f"/proc/self/task/{task}/comm").read() for task in started])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="asks Linux for the threads of a process")
+def test_no_thread_is_left_that_could_hold_what_was_read_while_python_ends() -> None:
+    ended = subprocess.run([sys.executable, "-c", READ_AND_COUNT_THREADS], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
