@@ -155,7 +155,7 @@ def _matte_batch(
 ) -> tuple[dict[tuple[int, int], Matted], Any]:
     """Matte one step of each stream; return what counts by (number of the stream, index in the step), and the state."""
     pixels, counted = _gather(steps, streams, recipe)
-    with plates.lock, torch.inference_mode():
+    with plates.slots, torch.inference_mode():
         started = time.perf_counter()
         frames = to_device(pixels.reshape(-1, *pixels.shape[2:]), plates.device, plates.dtype)
         frames = frames.view(*pixels.shape[:2], *frames.shape[1:])  # (B * T, 3, H, W) -> (B, T, 3, H, W)
@@ -190,17 +190,20 @@ def _gather(
     steps: Mapping[int, _Step], streams: Sequence[Stream], recipe: Recipe
 ) -> tuple[np.ndarray, list[tuple[int, int, ReadFrame]]]:
     """Return the pictures of a batch (B, T, H, W, 3) uint8, black where there is none, and those that count."""
-    n_streams, n_frames = _batch_shape(recipe)
+    batch = _batch_shape(recipe)
     shape = next(step.shape for step in steps.values()) or ()
-    pixels = np.zeros((n_streams, n_frames, *shape), dtype=np.uint8)
-    counted = []
-    for number, step in steps.items():
-        for index, shown in enumerate(step.shown):
-            if shown.read.pixels is None:
-                continue
-            pixels[streams[number].slot, step.places[index]] = shown.read.pixels
-            if shown.counts:
-                counted.append((number, index, shown.read))
+    shown = [
+        (number, index, one)
+        for number, step in steps.items()
+        for index, one in enumerate(step.shown)
+        if one.read.pixels is not None
+    ]
+    counted = [(number, index, one.read) for number, index, one in shown if one.counts]
+    if batch == (1, 1) and shown:
+        return np.asarray(shown[0][2].read.pixels)[None, None], counted
+    pixels = np.zeros((*batch, *shape), dtype=np.uint8)
+    for number, index, one in shown:
+        pixels[streams[number].slot, steps[number].places[index]] = one.read.pixels
     return pixels, counted
 
 

@@ -25,6 +25,7 @@ from matting_tasks.qc import mostly_visible
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
+CPU_SLOTS = 2
 N_PLATES = 8
 N_VISIBLE = 32
 VISIBLE_PX = 256
@@ -52,7 +53,8 @@ class LoadedPlate:
 class Plates:
     """The plates that a worker holds, on its device and in its model's type; safe to use from several threads.
 
-    `lock` guards the device: whoever computes holds it.
+    `slots` are those of the device: whoever computes holds one. A GPU has one. On a CPU two batches compute at once,
+    for the threads of one leave the cores idle wherever they wait for each other.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Plates:
         self.dtype = dtype
         self.missing_plate = missing_plate
         self.geometry = geometry
-        self.lock = threading.Lock()
+        self.slots = threading.BoundedSemaphore(CPU_SLOTS if device.type == "cpu" else 1)
         self.n_decoded = 0
         self._plates = _Recent[tuple[str, str, str], LoadedPlate](N_PLATES)
         self._visible = _Recent[str, Visible](N_VISIBLE)

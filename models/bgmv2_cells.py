@@ -81,7 +81,7 @@ class CellRefiner:
     def _refine(self, cells: Cells, hints: Tensor, windows: list[Tensor]) -> Tensor:
         """Refine cells: alpha (k, 4, 4) float32."""
         n, row, column = cells.n, cells.row, cells.column
-        crops = [windows[0][n, row, column], windows[1][torch.zeros_like(n), row, column]]  # (k, side, side * 3) uint8
+        crops = [_pick(windows[0], n, row, column), _pick(windows[1], torch.zeros_like(n), row, column)]  # uint8
         side = crops[0].shape[1]
         side_half, side_full = side // 2, CELL + 2 * self._margin_full
         low = self._buffer(len(n), side_half, COARSE_CHANNELS + 6)
@@ -138,6 +138,13 @@ def _windows(pictures: Tensor, margin: int) -> Tensor:
     side = CELL + 2 * margin
     shape = n, height // CELL, width // CELL, side, side * 3
     return padded.as_strided(shape, (picture, CELL * line, CELL * pixel, line, 1))
+
+
+def _pick(windows: Tensor, n: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Copy some windows: (k, side, side * 3)."""
+    if windows.device.type == "cpu":  # numpy copies whole lines, torch on a CPU byte by byte
+        return torch.from_numpy(windows.numpy()[n.numpy(), row.numpy(), column.numpy()])
+    return windows[n, row, column]
 
 
 def _positions(cell: Tensor, step: int, margin: int) -> Tensor:

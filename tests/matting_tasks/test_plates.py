@@ -187,7 +187,7 @@ def test_the_lock_of_the_device_is_free_while_a_plate_is_read() -> None:
     capture = SlowFolder()
     shard = put_shard(capture, [], to_png(draw_picture(9)))
     plates = plates_of(capture)
-    with plates.lock:  # another thread computes
+    with plates.slots:  # another thread computes
         reader = threading.Thread(target=plates.of, args=(shard,))
         reader.start()
         reader.join(10)
