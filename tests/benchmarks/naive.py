@@ -185,7 +185,8 @@ def our_phases_note(rounds: Sequence[dict[str, Any]]) -> str:
 NAIVE_PHASES = "One after the other: they add up to the frame."
 OUR_PHASES = (
     "Reading, decoding, encoding, writing and shape measures happen on threads beside the network; waiting is the time "
-    "on the wall in which the device's line (gather, to device, network, masks, lowres, QC) did nothing."
+    "in which the device's line (gather, to device, network, masks, lowres, QC) did nothing. On a CPU two batches are "
+    "computed at once: their lines add up to twice the time of a frame."
 )
 NOTE = (
     "Mean |difference| in levels of 255 and shares of pixels within 1, 2 and 4 levels; first what this change alone "

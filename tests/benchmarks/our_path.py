@@ -97,10 +97,12 @@ class Runner:
     def __init__(self, setting: Setting) -> None:
         """Set the worker up."""
         from matting_tasks.in_process import InProcessPool
+        from matting_tasks.plates import CPU_SLOTS
         from matting_tasks.worker import WorkerSettings
         from models.registry import build_for_masks as build_by_name
 
         build = build_no_network if setting.without_network else build_by_name
+        self.n_lines = CPU_SLOTS if setting.recipe.numerics.device_class == "cpu" else 1
         self.phases = Phases()
         self.rows: list[FrameRow] = []
         known = {"commit": self._commit} if "commit" in {field.name for field in fields(WorkerSettings)} else {}
@@ -165,17 +167,18 @@ def measure(setting: Setting, warm_up: bool = True, grid: int = GRID, profile: P
         n_plates = runner.phases.calls["decode plate"]
         with gpu_busy(setting.device) as busy, _traced(profile, setting.device):
             wall_s = runner.matte(groups)
-    n_frames = len(runner.rows)
-    network_s = runner.phases.seconds["network"]
+    n_frames, n_lines = len(runner.rows), runner.n_lines
+    network_s = runner.phases.seconds["network"] / n_lines
     return {
         "n_frames": n_frames,
         "frames_per_s": n_frames / wall_s,
         "wall_s": wall_s,
         "build_s": built_s,
         "warm_up_s": warm_up_s,
-        "phases_s": runner.phases.by_frame(n_frames, wall_s),
+        "phases_s": runner.phases.by_frame(n_frames, wall_s, n_lines),
         "receipts_s": seconds_of_receipts(runner.rows),
         "network_share": network_s / wall_s,
+        "batches_at_once": n_lines,
         "plates_decoded": n_plates + runner.phases.calls["decode plate"],
         "n_cameras": len({(shard.subject, shard.camera) for group in groups for shard in group}),
         "host_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

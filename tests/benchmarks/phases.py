@@ -92,11 +92,14 @@ class Phases:
             self.seconds[phase] += sum(begun.elapsed_time(ended) for begun, ended in self._events) / 1000
             self._events.clear()
 
-    def by_frame(self, n_frames: int, wall_s: float) -> dict[str, float]:
-        """Return seconds a frame by phase; `waiting` is the time on the wall in which the device's line did nothing."""
+    def by_frame(self, n_frames: int, wall_s: float, n_lines: int = 1) -> dict[str, float]:
+        """Return seconds a frame by phase; `waiting` is the time of the device's lines in which they did nothing.
+
+        n_lines: of batches that are computed at once; times of several add up to as many times the wall's.
+        """
         known = [*PROBES, NETWORK]
         spent = {phase: self.seconds[phase] / n_frames for phase in known if phase in self.seconds}
-        return spent | {"waiting": wall_s / n_frames - sum(spent.get(phase, 0) for phase in DEVICE)}
+        return spent | {"waiting": n_lines * wall_s / n_frames - sum(spent.get(phase, 0) for phase in DEVICE)}
 
 
 @contextmanager

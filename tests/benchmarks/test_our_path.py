@@ -56,7 +56,7 @@ def test_frames_are_matted_counted_and_timed(tmp_path: Path) -> None:
     assert found["plates_decoded"] == found["n_cameras"] == 2
     assert found["probes_missing"] == []
     line = sum(found["phases_s"].get(phase, 0) for phase in (*DEVICE, "waiting"))
-    assert line == pytest.approx(1 / found["frames_per_s"])
+    assert line == pytest.approx(found["batches_at_once"] / found["frames_per_s"])
     assert len(list(one.out.glob("031/images/*/mask_*.jpg"))) == 12
     assert len(read_receipts(LocalFolder(one.out), "031")) == 6
 
