@@ -10,7 +10,7 @@ from chaos import faults, kills, two_runs
 from chaos.__main__ import main, play_one, scratch
 from chaos.rounds import Scenario
 
-N_ROUNDS = {"killed at a failpoint": 8, "killed at random": 2}
+N_ROUNDS = {"killed at a failpoint": 8, "killed at random": 5}
 """Of each scenario, 1 if not given."""
 SCENARIOS = [*kills.scenarios(), *faults.scenarios(), *two_runs.scenarios()]
 
@@ -25,8 +25,10 @@ def folder() -> Iterator[Path]:
 def test_nothing_is_lost_corrupt_or_there_twice(scenario: Scenario, folder: Path) -> None:
     rounds = [play_one(scenario, seed, folder / scenario.name) for seed in range(N_ROUNDS.get(scenario.name, 1))]
     assert all(one.is_good for one in rounds), [one for one in rounds if not one.is_good]
-    if scenario.name.startswith("killed"):
+    if scenario.name == "killed at a failpoint":
         assert sum(one.kills for one in rounds) >= len(rounds)
+    if scenario.name == "killed at random":  # a round may be over before its kill comes
+        assert any(one.kills for one in rounds)
 
 
 def test_harness_goes_on_with_the_rounds_that_are_not_played_yet(
