@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.installed
 
-.PHONY: demo test chaos bench check format clean
+.PHONY: demo test slow chaos bench check format clean
 
 demo: $(SET_UP)
 	@$(BIN)/cleanplate demo
 
 test: $(SET_UP)
 	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+slow: $(SET_UP)
+	$(BIN)/python -m pytest -m "slow and not gpu"
 
 chaos: $(SET_UP)
 	$(BIN)/python -m tests.chaos --out build/chaos --resume

