@@ -16,7 +16,20 @@ from manifests.ledger import read_receipts
 from manifests.storage import LocalFolder
 
 # a GPU machine may have torch, numpy and OpenCV, and nothing else of what the product depends on
-ABSENT = ("ray", "prefect", "pyarrow", "fsspec", "s3fs", "botocore", "pydantic", "typer", "rich", "imageio", "onnx")
+ABSENT = [
+    "ray",
+    "prefect",
+    "pyarrow",
+    "fsspec",
+    "s3fs",
+    "botocore",
+    "pydantic",
+    "typer",
+    "rich",
+    "imageio",
+    "onnx",
+    "av",
+]
 WITHOUT = """
 import runpy, sys
 class Absent:
