@@ -144,7 +144,8 @@ def _numerics(settings: MatteSettings, pinned: Recipe | None, machine: Machine, 
         last = None  # what was pinned for another kind of device says nothing here
     on_gpu = machine.device_class != "cpu"
     # what is exact enough for one model says nothing of another
-    precision = last.precision if last and pinned and pinned.model == known.name else _best_precision(machine, known)
+    same = last is not None and pinned is not None and pinned.model == known.name
+    precision = last.precision if last and same else _best_precision(settings, machine, known)
     chunk = settings.chunk or (last.chunk if last else GPU_CHUNK if on_gpu else CPU_CHUNK)
     return Numerics(
         device_class=last.device_class if last and settings.device == "auto" else machine.device_class,
@@ -156,9 +157,13 @@ def _numerics(settings: MatteSettings, pinned: Recipe | None, machine: Machine, 
     )
 
 
-def _best_precision(machine: Machine, known: Entry) -> str:
-    """Return bf16 where it is known to be faster and as exact as a mask needs (docs/benchmarks.md), else fp32."""
-    return "bf16" if machine.has_bf16 and machine.device_class == "cpu" and known.cpu_half else "fp32"
+def _best_precision(settings: MatteSettings, machine: Machine, known: Entry) -> str:
+    """Return bf16 where it is known to be faster and as exact as a mask needs (docs/benchmarks.md), else fp32.
+
+    Refine mode `full` has no form for masks: its last layers would be in bf16 too, which has too few levels for alpha.
+    """
+    on_cpu = machine.has_bf16 and machine.device_class == "cpu"
+    return "bf16" if on_cpu and known.cpu_half and settings.refine_mode != "full" else "fp32"
 
 
 def _written(settings: MatteSettings, pinned: Recipe | None, source: Source) -> dict[str, Any]:

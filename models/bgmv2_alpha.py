@@ -7,6 +7,7 @@ small one, and the refiner at 16x16 pixels around each chosen cell. What depends
 from __future__ import annotations
 
 import math
+import threading
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,7 @@ class AlphaBase:
         ]
         self._last = LastLayer(decoder.conv4, (ALPHA.start, ERROR.start), n_pictures=6)
         self._least = 1
+        self._lock = threading.Lock()
         self._plates: dict[int, tuple[weakref.ref[Tensor], PreparedPlate]] = {}
 
     @torch.no_grad()
@@ -93,14 +95,15 @@ class AlphaBase:
 
     def _prepared(self, plate: Tensor) -> PreparedPlate:
         """Prepare a plate (1, 3, H, W) uint8, once for as long as the tensor lives."""
-        known = self._plates.get(id(plate))
-        if known is not None and known[0]() is plate:
-            return known[1]
-        self._plates = {key: value for key, value in self._plates.items() if value[0]() is not None}
-        pixels = _padded(plate, self._least)
-        prepared = PreparedPlate(pixels[0], self._shrink(pixels))
-        self._plates[id(plate)] = weakref.ref(plate), prepared
-        return prepared
+        with self._lock:  # batches are matted on several threads
+            known = self._plates.get(id(plate))
+            if known is not None and known[0]() is plate:
+                return known[1]
+            self._plates = {key: value for key, value in self._plates.items() if value[0]() is not None}
+            pixels = _padded(plate, self._least)
+            prepared = PreparedPlate(pixels[0], self._shrink(pixels))
+            self._plates[id(plate)] = weakref.ref(plate), prepared
+            return prepared
 
 
 class AlphaRefine(AlphaBase):

@@ -44,7 +44,7 @@ class LastLayer:
         weight = chosen.weight.permute(2, 3, 0, 1).flatten(0, 2).float()
         self._of_features = weight[:, : weight.shape[1] - n_pictures].contiguous()
         self._of_pictures = weight[:, weight.shape[1] - n_pictures :].contiguous()
-        self._bias = torch.zeros(len(channels)) if chosen.bias is None else chosen.bias.float()
+        self._bias = weight.new_zeros(len(channels)) if chosen.bias is None else chosen.bias.float()
 
     def __call__(self, features: Tensor, pictures: Tensor) -> Tensor:
         """Map features (T, C, h, w), to be brought to the size of pictures (T, 6, H, W), to (T, K, H, W) float32.

@@ -32,6 +32,12 @@ def reference_state_dict(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
+def with_reference_weights(network: nn.Module) -> nn.Module:
+    """Return a network with its reference weights, in eval mode and without gradients."""
+    network.load_state_dict(reference_state_dict(network))
+    return network.eval().requires_grad_(False)
+
+
 def write_reference_checkpoint(registry_name: str, path: Path) -> Path:
     """Write the reference weights of a registry entry as a `.pth` state dict; the same name gives the same weights."""
     with torch.device("meta"):

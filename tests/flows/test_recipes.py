@@ -178,6 +178,11 @@ def test_auto_precision_is_bf16_only_where_it_was_measured(model: str, machine: 
     assert resolve_recipe(asked, None, machine, "abc").numerics.precision == "fp32"
 
 
+def test_auto_precision_is_fp32_where_the_last_layers_would_be_in_bf16_too() -> None:
+    settings = MatteSettings(model="mattingrefine-resnet101", refine_mode="full")
+    assert resolve_recipe(settings, None, replace(CPU, has_bf16=True), "abc").numerics.precision == "fp32"
+
+
 def test_the_codec_of_jpegs_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     first = resolve()
     assert first.numerics.decoder == "simplejpeg"

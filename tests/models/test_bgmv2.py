@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from reference_weights import reference_state_dict
-from torch import nn
+from reference_weights import with_reference_weights as ready
 
 from models.bgmv2 import MattingBase, MattingRefine
 
@@ -29,11 +28,6 @@ KEYS = [
     ("mattingrefine-resnet50", MattingRefine),
     ("mattingrefine-resnet101", MattingRefine),
 ]
-
-
-def ready(network: nn.Module) -> nn.Module:
-    network.load_state_dict(reference_state_dict(network))
-    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """The networks for masks give the alpha of the plain ones: in float32 to 1e-4, in bf16 as torch's autocast does."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from reference_weights import reference_state_dict
-from torch import Tensor, nn
+from reference_weights import with_reference_weights as ready
+from torch import Tensor
 
 from models.bgmv2 import MattingBase, MattingRefine
 from models.bgmv2_alpha import AlphaBase, AlphaRefine, alpha_only
@@ -18,11 +19,6 @@ GOLDEN = {
     "mattingrefine-resnet101-sampling2048-k3": (MattingRefine, ("resnet101", 0.25, "sampling", 2048)),
     "mattingrefine-resnet50-thresholding0.01-k3": (MattingRefine, ("resnet50", 0.25, "thresholding", 0, 0.01)),
 }
-
-
-def ready(network: nn.Module) -> nn.Module:
-    network.load_state_dict(reference_state_dict(network))
-    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +100,21 @@ def test_a_plate_is_prepared_once_while_it_lives_and_never_taken_for_another(ref
     del plate
     other = model.matte(src[None, :1], bgr[1:]).alpha
     assert not torch.equal(other, first) and len(model._plates) == 1
+
+
+def test_batches_on_several_threads_do_not_touch_each_other(refine, make_pair, two_threads):
+    model = AlphaRefine(refine, torch.bfloat16)
+    src, bgr = (in_bytes(part) for part in make_pair(4))
+    plates = [bgr[n : n + 1].clone() for n in range(4)]
+
+    def matte(n: int) -> Tensor:
+        with torch.inference_mode():
+            return model.matte(src[None, n : n + 1], plates[n]).alpha
+
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(matte, [0, 1, 2, 3] * 6))
+    alone = [matte(n) for n in range(4)]
+    assert all(torch.equal(found, alone[number % 4]) for number, found in enumerate(together))
 
 
 @torch.inference_mode()

@@ -4,18 +4,13 @@ import copy
 
 import pytest
 import torch
-from reference_weights import reference_state_dict
+from reference_weights import with_reference_weights as ready
 from torch import nn
 
 from models import folding
 from models.backbones.mobilenetv2 import MobileNetV2
 from models.backbones.resnet import ResNet
 from models.folding import FoldedConv, fold
-
-
-def ready(network: nn.Module) -> nn.Module:
-    network.load_state_dict(reference_state_dict(network))
-    return network.eval().requires_grad_(False)
 
 
 def backbones() -> list[nn.Module]:
