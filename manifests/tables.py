@@ -66,6 +66,8 @@ _NEVER_NULL = {
     "frames": ("sequence", "camera", "frame", "path"),
     "plates": ("subject", "camera", "fingerprint", "status"),
     "rows": ("subject", "sequence", "camera", "frame", "shard_id", "decision", "status"),
+    "qc": ("sequence", "camera", "frame", "status", "verdict"),
+    "qc of cameras": ("sequence", "camera", "measure", "verdict"),
 }
 
 _META, _CHECK = b"cleanplate", b"cleanplate.check"
@@ -103,41 +105,41 @@ def write_frames(table: FrameTable, meta: Mapping[str, Any]) -> bytes:
         null = _null_mask(name, values)
         columns[name] = pa.array(values, type=_plain_type(FRAMES.field(name).type), mask=null)
     arrow = pa.table(columns).cast(FRAMES)
-    return _to_parquet("frames", arrow, meta)
+    return to_parquet("frames", arrow, meta)
 
 
 def read_frames(data: bytes, path: str) -> tuple[FrameTable, Meta]:
     """Return a subject's frames and the stored meta; raises SchemaUnknown for a file that is not one of ours."""
-    arrow, meta = _from_parquet("frames", data, path, FRAMES)
+    arrow, meta = from_parquet("frames", data, path, FRAMES)
     return _StoredFrames.of(meta["subject"], arrow), meta
 
 
 def write_plates(plates: Iterable[Plate], meta: Mapping[str, Any]) -> bytes:
     """Return the plates of a subject as Parquet."""
-    return _to_parquet("plates", pa.Table.from_pylist([asdict(plate) for plate in plates], schema=PLATES), meta)
+    return to_parquet("plates", pa.Table.from_pylist([asdict(plate) for plate in plates], schema=PLATES), meta)
 
 
 def read_plates(data: bytes, path: str) -> dict[str, Plate]:
     """Return the plates of a subject by camera."""
-    arrow, _ = _from_parquet("plates", data, path, PLATES)
+    arrow, _ = from_parquet("plates", data, path, PLATES)
     return {row["camera"]: Plate(**row) for row in arrow.select(PLATES.names).to_pylist()}
 
 
 def write_rows(rows: Sequence[FrameRow], meta: Mapping[str, Any]) -> bytes:
     """Return the rows of a receipt as Parquet."""
     columns = [pa.array([getattr(row, field.name) for row in rows], type=field.type) for field in ROWS]
-    return _to_parquet("rows", pa.table(columns, schema=ROWS), meta)
+    return to_parquet("rows", pa.table(columns, schema=ROWS), meta)
 
 
 def read_rows(data: bytes, path: str) -> tuple[list[FrameRow], Meta]:
     """Return the rows of a receipt, or of a compacted file, and its meta."""
-    arrow, meta = _from_parquet("rows", data, path, ROWS)
+    arrow, meta = from_parquet("rows", data, path, ROWS)
     return [FrameRow(**row) for row in arrow.select(ROWS.names).to_pylist()], meta
 
 
 def read_row_columns(data: bytes, path: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return some columns of the rows of a receipt, as one tuple a row."""
-    arrow, _ = _from_parquet("rows", data, path, ROWS, names)
+    arrow, _ = from_parquet("rows", data, path, ROWS, names)
     known = set(arrow.column_names)
     empty = [None] * len(arrow)
     return list(zip(*(arrow[name].to_pylist() if name in known else empty for name in names), strict=True))
@@ -145,7 +147,7 @@ def read_row_columns(data: bytes, path: str, names: Sequence[str]) -> list[tuple
 
 def read_failed_counts(data: bytes, path: str) -> dict[str, int]:
     """Return shard_id -> number of rows that are not ok, reading two columns of a compacted file."""
-    arrow, _ = _from_parquet("rows", data, path, ROWS, ["shard_id", "status"])
+    arrow, _ = from_parquet("rows", data, path, ROWS, ["shard_id", "status"])
     shards = arrow["shard_id"].combine_chunks().dictionary_encode()
     is_failed = pc.not_equal(arrow["status"], "ok").fill_null(True).to_numpy()
     counts = np.bincount(shards.indices.to_numpy(), weights=is_failed, minlength=len(shards.dictionary))
@@ -154,12 +156,13 @@ def read_failed_counts(data: bytes, path: str) -> dict[str, int]:
 
 def read_failed_rows(data: bytes, path: str) -> list[FrameRow]:
     """Return the rows of a receipt, or of a compacted file, that are not ok."""
-    arrow, _ = _from_parquet("rows", data, path, ROWS)
+    arrow, _ = from_parquet("rows", data, path, ROWS)
     failed = arrow.filter(pc.not_equal(arrow["status"], "ok").fill_null(True))
     return [FrameRow(**row) for row in failed.select(ROWS.names).to_pylist()]
 
 
-def _to_parquet(kind: str, arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
+def to_parquet(kind: str, arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
+    """Return a table as Parquet, its kind, schema version and `meta` beside it, pages and footer with checksums."""
     said = json.dumps({"schema": SCHEMA_VERSION, "table": kind, **meta}, sort_keys=True).encode()
     stored = {_META: said, _CHECK: _check(arrow.schema, len(arrow), said)}
     sink = io.BytesIO()
@@ -167,7 +170,7 @@ def _to_parquet(kind: str, arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
     return sink.getvalue()
 
 
-def _from_parquet(
+def from_parquet(
     kind: str, data: bytes, path: str, schema: pa.Schema, columns: Sequence[str] | None = None
 ) -> tuple[pa.Table, Meta]:
     """Parse one of our files; columns that an older version did not have are filled with nulls."""
