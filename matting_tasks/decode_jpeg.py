@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from manifests.errors import InputFault
+from matting_tasks.second_reader import check_again
 
 END = 0xD9
 SCAN = 0xDA
@@ -21,6 +22,7 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ODD_SAMPLING = "Could not determine subsampling"
 """TurboJPEG's words for 4:1:0 and other rare kinds, which OpenCV would read, but without a word about damage."""
 
+_END = bytes((0xFF, END))
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _PROGRESSIVE = (0xC2, 0xCA)
 _MARK = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -44,10 +46,13 @@ def decode_jpeg(data: bytes, decoder: Decoder) -> tuple[np.ndarray, str | None]:
     """Decode a whole JPEG to (H, W, 3) uint8 RGB and a note, if libjpeg warns of what is no part of the picture.
 
     The pixels are those of OpenCV, which is built on the same library. Raises InputFault of status `undecodable` with
-    libjpeg's first warning.
+    libjpeg's first warning, or with that of the second reader.
     """
+    frame = next((segment.mark for segment in segments(data) if segment.mark in FRAMES), 0)
     try:
-        return _decode_strictly(data, decoder), None
+        pixels = _decode_strictly(data, decoder)
+        check_again(_bare(data), frame)
+        return pixels, None
     except ValueError as err:
         said = str(err)
     if _ODD_SAMPLING in said:
@@ -58,9 +63,11 @@ def decode_jpeg(data: bytes, decoder: Decoder) -> tuple[np.ndarray, str | None]:
         )
     for tidy in _tidied(data):
         try:
-            return _decode_strictly(tidy, decoder), f"odd but whole; libjpeg says: {said}"
+            pixels = _decode_strictly(tidy, decoder)
         except ValueError:
             continue
+        check_again(tidy, frame)
+        return pixels, f"odd but whole; libjpeg says: {said}"
     raise InputFault("undecodable", f"the JPEG file cannot be decoded; libjpeg says: {said}")
 
 
@@ -120,9 +127,17 @@ def _decode_strictly(data: bytes, decoder: Decoder) -> np.ndarray:
 def _tidied(data: bytes) -> Iterator[bytes]:
     """Yield a JPEG without what is no part of its picture; if it is then decoded without a warning, it is whole.
 
-    Left out are: bytes between the segments of its header, comments and application data that decide no colour, and
-    zeros between the last scan and the end mark. One of those may belong to the scan: a hole of zeros has taken more.
+    Left out are, besides what `_bare` leaves out, zeros between the last scan and the end mark. One of those may belong
+    to the scan: a hole of zeros has taken more.
     """
+    kept = _bare(data)[:-2].rstrip(b"\xff")
+    shortest = kept.rstrip(b"\0")
+    for n_zeros in range(min(2, len(kept) - len(shortest) + 1)):
+        yield shortest + bytes(n_zeros) + _END
+
+
+def _bare(data: bytes) -> bytes:
+    """Return a JPEG without bytes between the segments of its header, and without data that decide no colour."""
     kept, behind, frame, in_scans = bytearray(b"\xff\xd8"), 2, 0, False
     for segment in segments(data):
         if in_scans:
@@ -133,10 +148,7 @@ def _tidied(data: bytes) -> Iterator[bytes]:
         in_scans = in_scans or segment.mark == SCAN
         kept += _without_oddities(segment, frame)
         behind = segment.behind
-    kept = kept.rstrip(b"\xff")
-    shortest = kept.rstrip(b"\0")
-    for n_zeros in range(min(2, len(kept) - len(shortest) + 1)):
-        yield bytes(shortest) + bytes(n_zeros) + b"\xff\xd9"
+    return bytes(kept) + _END
 
 
 def _without_oddities(segment: Segment, frame: int) -> bytes:
