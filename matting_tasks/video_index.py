@@ -32,7 +32,7 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"
 _MAX_CUT_BYTES = 1 << 36
 """How much of a cut file is read as zeros at most."""
 
-_MAX_DELAY = 16
+MAX_DELAY = 16
 """The most frames that h264 and hevc show before one decoded earlier (ITU-T H.264, A.3.1). Of those at the end of a cut
 file nobody knows which others were to come between them."""
 
@@ -197,12 +197,12 @@ def read_index(source: Source) -> VideoIndex:
         has_times = video.container.format.name in (_MOV, _MATROSKA) and None not in times and len(times) == len(rows)
         reorders = video.stream.codec_context.has_b_frames
         if has_times and video.is_indexed:
-            _check_times(rows)
+            _check_times(rows, bool(reorders))
     index = in_time(rows) if has_times else count_only(rows)
     if not is_cut:
         return index
     delays = (packet - number for packet, number in enumerate(index.numbers.tolist()) if number >= 0)
-    n_unknown = max(delays, default=0) if has_times else _MAX_DELAY * reorders
+    n_unknown = max(delays, default=0) if has_times else MAX_DELAY * reorders
     return replace(index, n_frames=max(0, min(index.n_frames, sum(row.whole for row in rows) - n_unknown)))
 
 
@@ -217,16 +217,20 @@ def _check_sizes(source: Source, video: Opened) -> None:
         )
 
 
-def _check_times(rows: Sequence[Row]) -> None:
+def _check_times(rows: Sequence[Row], reorders: bool) -> None:
     """Raise InputFault where frames are decoded at an even rate and shown at an uneven one: their order was damaged.
 
-    The two times of a frame lie in two tables of an mp4, neither with a checksum (ISO/IEC 14496-12, 8.6.1).
+    And where the first frames are hidden, as they are to make up for a delay, and no frame is shown later than it is
+    decoded although the codec `reorders`. The two times of a frame lie in two tables of an mp4, neither with a checksum
+    (ISO/IEC 14496-12, 8.6.1).
     """
     times = [row.dts for row in rows if row.dts is not None]
     decoded = {second - first for first, second in pairwise(times)}
     shown = {second - first for first, second in pairwise(sorted(row.pts or 0 for row in rows))}
     if len(decoded) == 1 and len(shown) > 1:
         raise InputFault("undecodable", "its index is damaged: frames are decoded at an even rate, not shown at one")
+    if reorders and rows and not rows[0].is_shown and all(row.pts == row.dts for row in rows):
+        raise InputFault("undecodable", "its index is damaged: it lacks the table of when its frames are shown")
 
 
 def _is_cut(source: Source, video: Opened) -> bool:

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from manifests.errors import InputFault
-from matting_tasks.video_index import Opened, Source, open_video, packets_of
+from matting_tasks.video_index import MAX_DELAY, Opened, Source, open_video, packets_of
 from matting_tasks.video_order import VideoIndex
 
 _FLAGS_ALL = ("h264", "mpeg4")
@@ -55,6 +55,9 @@ class Pass:
         self._begin = bisect_left(index.key_packets, first) if index.has_times else 0
         self._leading = max(index.packets[: self._begin], default=-1) > first
         self._newest = self._begin - 1
+        self._late: set[int] = set()
+        self._n_since = 0
+        self._is_disordered = False
         self._damaged: list[int] = []
         self._lost: set[int] = set()
 
@@ -66,7 +69,7 @@ class Pass:
                 self._note_failure(packet)
             for frame in frames:
                 waiting.extend(self._numbered(frame))
-            while waiting and self._index.settled_by[waiting[0][0]] <= self._newest:
+            while waiting and not self._late and self._index.settled_by[waiting[0][0]] <= self._newest:
                 yield self._judge(*waiting.popleft())
         waiting.extend(self._note_lost(self._index.n_frames))
         while waiting:
@@ -79,12 +82,24 @@ class Pass:
             return []
         if number is None or number <= self._newest:
             self._need_care()
+            self._is_disordered |= number in self._late
             return []
         lost = self._note_lost(number)
+        self._wait_for(range(number - len(lost), number))
         if frame.is_corrupt:
             self._note_damage(int(self._index.packets[number]))
         self._newest = number
         return [*lost, (number, frame)]
+
+    def _wait_for(self, missing: range) -> None:
+        """Hold frames back behind a gap as long as a frame may be late: one that comes shows that the times are wrong.
+
+        So it is where the table that reorders frames was lost: each has then the time of another one.
+        """
+        self._n_since = 0 if missing else self._n_since + 1
+        self._late.update(missing)
+        if self._n_since > MAX_DELAY and not self._is_disordered:
+            self._late.clear()
 
     def _in_turn(self) -> Generator[tuple[int, Shown]]:
         """Number frames by counting them: behind the first damage no number can be told."""
@@ -177,6 +192,8 @@ class Pass:
     def _judge(self, number: int, frame: VideoFrame | None) -> tuple[int, Shown]:
         """Return a frame that is whole, and builds on whole ones only."""
         packet = int(self._index.packets[number])
+        if self._is_disordered:
+            return number, InputFault("undecodable", "its index is damaged: its frames are shown in another order")
         if frame is None or packet in self._lost:
             return number, InputFault("undecodable", f"the data of frame {number} are damaged")
         nearest = bisect_left(self._damaged, packet) - 1

@@ -149,3 +149,13 @@ def packet_places(path: Path) -> list[tuple[int, int, int]]:
         found = [(packet.pos, packet.size, packet.pts) for packet in container.demux(video=0) if packet.size]
     order = {pts: number for number, pts in enumerate(sorted(pts for _, _, pts in found))}
     return [(offset, size, order[pts]) for offset, size, pts in found]
+
+
+def drop_reordering(path: Path) -> Path:
+    """Set every offset of an mp4's composition times to 0, as a hole of zeros does (ISO/IEC 14496-12, 8.6.1.3)."""
+    data = bytearray(path.read_bytes())
+    first = data.index(b"ctts") + 12  # version and flags, number of entries; then pairs of count and offset
+    for entry in range(int.from_bytes(data[first - 4 : first])):
+        data[first + 8 * entry + 4 : first + 8 * entry + 8] = bytes(4)
+    path.write_bytes(data)
+    return path

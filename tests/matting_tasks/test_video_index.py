@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from videos import stamps, write_video
+from videos import drop_reordering, read_stamp, stamps, write_video
 
 from manifests.errors import InputFault
 from matting_tasks.decode_video import VideoReader, probe_video
@@ -120,3 +120,17 @@ def test_an_error_of_the_store_is_no_fault_of_the_video(tmp_path: Path, ending: 
         with pytest.raises(ConnectionResetError, match="the store hung up"):
             probe_video(CountingFile(data, number))
     assert probe_video(CountingFile(data)).n_frames == N
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_an_mp4_that_lost_the_order_of_its_frames_is_named(tmp_path: Path, codec: str) -> None:
+    options = {"bf": 2, "g": 6} if codec == "h264" else {"x265_params": "keyint=6:bframes=2"}
+    path = drop_reordering(write_video(tmp_path / "v.mp4", stamps(12), codec, **options))
+    with pytest.raises(InputFault, match="lacks the table of when its frames are shown"):
+        VideoReader(path)
+
+
+def test_frames_without_delay_need_no_table_of_their_order(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", stamps(12), bf=0, g=6)
+    with VideoReader(path) as video:
+        assert [read_stamp(video.read(number)) for number in range(12)] == list(range(12))

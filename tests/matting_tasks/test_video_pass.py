@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from videos import overwrite, packet_places, read_stamp, stamp, stamps, write_video
+from videos import drop_reordering, overwrite, packet_places, read_stamp, stamp, stamps, write_video
 
 from manifests.errors import InputFault
 from matting_tasks.decode_video import VideoReader, probe_video
@@ -197,3 +197,13 @@ def numbers_or_faults(path: Path) -> None:
                 reader.read(number)
             except InputFault as fault:
                 assert fault.status in ("undecodable", "short_video")
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_frames_in_another_order_than_the_index_says_are_named(tmp_path: Path, n_threads: int) -> None:
+    path = drop_reordering(write_video(tmp_path / "v.mp4", stamps(N), bf=3, g=12))
+    media_time = path.read_bytes().index(b"elst") + 16
+    overwrite(path, media_time, bytes(4))  # nothing is hidden then, and the index contradicts itself nowhere
+    found = numbers_of(path, list(range(N)), n_threads)
+    assert [number for number, shown in enumerate(found) if shown not in (number, "undecodable")] == []
+    assert found.count("undecodable") > N // 2
