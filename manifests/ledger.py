@@ -27,11 +27,15 @@ Listed = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The receipts of one subject: shard_id -> count of failed frames, and the files that say so."""
+    """The receipts of one subject: shard_id -> count of failed frames, and the files that say so.
+
+    `joined` are the shards of the compacted files; after a kill some are in a single receipt as well.
+    """
 
     failed: Mapping[str, int] = field(default_factory=dict)
     singles: Mapping[str, str] = field(default_factory=dict)
     compacted: tuple[str, ...] = ()
+    joined: frozenset[str] = frozenset()
 
     def __contains__(self, shard_id: object) -> bool:
         """Tell whether a shard is committed."""
@@ -136,7 +140,7 @@ def withdraw(out: Folder, subject: str, is_void: Callable[[FrameRow], bool]) -> 
     void = {row.shard_id for row in rows if is_void(row)}
     if not void:
         return 0
-    if void & (set(ledger.failed) - set(ledger.singles)):
+    if void & ledger.joined:
         kept = [row for row in rows if row.shard_id not in void]
         shard_ids = sorted({row.shard_id for row in kept})
         path = _compacted_path(subject, shard_ids)
@@ -165,9 +169,10 @@ def _read_listed(out: Folder, listed: Sequence[str]) -> Ledger:
         elif (matched := _RECEIPT.fullmatch(name)) is not None:
             singles[matched["shard"]] = path
             failed[matched["shard"]] = int(matched["failed"])
+    joined: dict[str, int] = {}
     for path in compacted:
-        failed = read_failed_counts(out.read(path), path) | failed
-    return Ledger(failed, singles, tuple(sorted(compacted)))
+        joined |= read_failed_counts(out.read(path), path)
+    return Ledger(joined | failed, singles, tuple(sorted(compacted)), frozenset(joined))
 
 
 def _read_whole(

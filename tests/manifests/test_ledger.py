@@ -227,6 +227,23 @@ def test_nothing_is_lost_or_doubled_when_compaction_dies_before_all_single_recei
     assert read_receipts(out, "031") == rows
 
 
+def test_a_receipt_is_withdrawn_from_both_of_its_files_when_compaction_died_between_them(
+    table: FrameTable, plan: list[PlannedShard], commit_all: CommitAll
+) -> None:
+    out = DyingFolder()
+    commit_all(out, table, plan)
+    with pytest.raises(KeyboardInterrupt):
+        compact(out, "031", plan)
+    void = plan[0].shard_id
+    out.deletes_left = 100
+    assert withdraw(out, "031", lambda row: row.shard_id == void) == 1
+    assert set(read_ledger(out, "031").failed) == _ids(plan) - {void}
+    commit_all(out, table, plan[:1])
+    assert compact(out, "031", plan)
+    assert set(read_ledger(out, "031").failed) == _ids(plan)
+    assert len(read_receipts(out, "031")) == len(table)
+
+
 def test_nothing_is_lost_when_compaction_dies_before_its_file_is_there(
     table: FrameTable, plan: list[PlannedShard], commit_all: CommitAll
 ) -> None:
