@@ -19,6 +19,7 @@ from flows.telling import count
 from manifests.errors import UsageError
 from matting_tasks.contact_sheet import SheetRow, contact_sheet
 from matting_tasks.decode import decode_gray, decode_image
+from matting_tasks.metrics import mad
 from matting_tasks.synth import SynthSettings, make_capture, parse_fault
 
 DEMO_MODEL = "plate-difference"
@@ -76,7 +77,7 @@ def _make(root: Path, settings: SynthSettings, console: Console) -> None:
 def compare(console: Console, capture: Path, mattes: Path) -> None:
     """Print the error against the known alpha: mean absolute difference over whole pictures, times 1000 (MAD)."""
     errors = {
-        path: float(np.abs(_gray(mattes, capture, path) - _gray_file(path)).mean() / 255 * 1000)
+        path: mad(_gray(mattes, capture, path), _gray_file(path))
         for path in sorted(capture.glob("*/images/*/alpha_*.png"))
     }
     worst = max(errors, key=lambda path: errors[path])
@@ -107,4 +108,4 @@ def _gray(mattes: Path, capture: Path, alpha: Path) -> np.ndarray:
 
 
 def _gray_file(path: Path) -> np.ndarray:
-    return decode_gray(path.read_bytes()).astype(np.float32)
+    return decode_gray(path.read_bytes())

@@ -161,6 +161,12 @@ def read_failed_rows(data: bytes, path: str) -> list[FrameRow]:
     return [FrameRow(**row) for row in failed.select(ROWS.names).to_pylist()]
 
 
+def write_records(kind: str, columns: Mapping[str, type], records: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return records as Parquet for other programs; `columns` are their names with str, int or float."""
+    schema = pa.schema([(name, _ARROW[of.__name__]) for name, of in columns.items()])
+    return to_parquet(kind, pa.Table.from_pylist(list(records), schema=schema), {})
+
+
 def to_parquet(kind: str, arrow: pa.Table, meta: Mapping[str, Any]) -> bytes:
     """Return a table as Parquet, its kind, schema version and `meta` beside it, pages and footer with checksums."""
     said = json.dumps({"schema": SCHEMA_VERSION, "table": kind, **meta}, sort_keys=True).encode()

@@ -242,3 +242,13 @@ print([open(f"/proc/self/task/{task}/comm").read() for task in started])
 def test_no_thread_is_left_that_could_hold_what_was_read_while_python_ends() -> None:
     ended = subprocess.run([sys.executable, "-c", READ_AND_COUNT_THREADS], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
+
+
+def test_records_for_other_programs_keep_their_types_where_all_are_missing(tmp_path: Path) -> None:
+    records = [{"file": "a", "mad": None, "n": 3, "left out": 1}, {"file": "b", "mad": None, "n": None}]
+    (tmp_path / "t.parquet").write_bytes(
+        tables.write_records("made up", {"file": str, "mad": float, "n": int}, records)
+    )
+    read = pq.read_table(tmp_path / "t.parquet")
+    assert [str(field.type) for field in read.schema] == ["string", "double", "int64"]
+    assert read.to_pylist() == [{"file": "a", "mad": None, "n": 3}, {"file": "b", "mad": None, "n": None}]
