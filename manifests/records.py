@@ -94,7 +94,7 @@ class Shard:
 
     `crashed` holds the frame numbers that killed a worker: they are not touched, their rows say so. `passing` holds
     those that only carry the state of a temporal model on: they get neither mask nor row. `slot` is the place of the
-    stream in a batch of streams.
+    stream in a batch of streams. `rejected` says why the check of plates keeps all of them from being matted.
     """
 
     shard_id: str
@@ -110,6 +110,7 @@ class Shard:
     passing: frozenset[int] = frozenset()
     slot: int = 0
     calibration: CalibrationFile | None = None
+    rejected: str | None = None
 
     @property
     def n_frames(self) -> int:
@@ -121,7 +122,7 @@ class Shard:
 class FrameRow:
     """One row of a receipt: what became of one frame.
 
-    Paths are relative to the output root, measures are shares in 0..1 (`n_components` is a count), times seconds.
+    Paths are relative to the output root, times seconds; manifests/measures.py says what the measures are.
     `frame_files` is a JSON list of [path, bytes, sha256] of what was written besides the masks.
     """
 
@@ -155,6 +156,13 @@ class FrameRow:
     decode_s: float | None = None
     device_s: float | None = None
     encode_s: float | None = None
+    edge_width: float | None = None
+    holes: float | None = None
+    starvation: float | None = None
+    plate_gain: float | None = None
+    plate_shift: float | None = None
+    plate_residual: float | None = None
+    plate_shadow: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

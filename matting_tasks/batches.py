@@ -18,10 +18,12 @@ from matting_tasks.frames import ReadFrame
 from matting_tasks.halving import matte_in_halves
 from matting_tasks.masks import finish_alpha, to_lowres, to_mask, to_mask_16
 from matting_tasks.plates import Plates, to_device
-from matting_tasks.qc import measure_alpha, measure_error
+from matting_tasks.qc import measure_alpha, measure_error, measure_starvation
 from models.base import MattingModel
 
 MEASURE_DIGITS = 6
+CELL_PIXELS = 16
+"""A refiner works on cells of 4x4 pixels."""
 
 
 def _no_pixels() -> np.ndarray:
@@ -169,8 +171,7 @@ def _matte_batch(
         alpha = finish_alpha(matte.alpha[slots, places], visible)
         measures = dict(zip(("coverage", "soft_fraction"), measure_alpha(alpha, visible), strict=True))
         if matte.error is not None:
-            error = measure_error(matte.error[slots, places], _stack_kept(reads, plates, matte.error.shape[-2:]))
-            measures |= zip(("error_mean", "error_p99"), error, strict=True)
+            measures |= _measure_error(matte.error[slots, places], reads, plates, recipe)
         full = to_mask_16(alpha) if recipe.mask_format == "png16" else to_mask(alpha)
         mask, lowres = full.cpu().numpy(), to_lowres(alpha, recipe.lowres_px).cpu().numpy()
         numbers = {name: values.cpu().tolist() for name, values in measures.items()}
@@ -184,6 +185,23 @@ def _matte_batch(
         kept = read if recipe.write_frames else replace(read, pixels=None)
         made[number, index] = Matted(kept, mask[row], lowres[row], own | device_s, is_degraded)
     return made, matte.state
+
+
+def _measure_error(
+    error: Tensor, reads: Sequence[ReadFrame], plates: Plates, recipe: Recipe
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield the measures, (n,) each, of the error maps (n, h, w) of pictures."""
+    kept = _stack_kept(reads, plates, error.shape[-2:])
+    yield from zip(("error_mean", "error_p99"), measure_error(error, kept), strict=True)
+    known = dict(recipe.parameters)
+    pixels = next((read.pixels for read in reads if read.pixels is not None), None)
+    if known.get("refine_mode") == "thresholding":
+        yield "starvation", measure_starvation(error, kept, None, float(known["refine_threshold"]))
+    elif known.get("refine_mode") == "sampling" and pixels is not None:
+        # of a map that is coarser or finer than the cells of 4x4 pixels, as many parts of the picture are refined
+        n_map, n_pixels = error.shape[-2] * error.shape[-1], pixels.shape[0] * pixels.shape[1]
+        n_refined = int(known["refine_sample_pixels"]) // CELL_PIXELS * CELL_PIXELS * n_map // n_pixels
+        yield "starvation", measure_starvation(error, kept, n_refined, 0.0)
 
 
 def _gather(

@@ -19,6 +19,7 @@ from manifests.records import FileStat, Frame, Shard
 from matting_tasks.decode import decode_image, read_header
 from matting_tasks.geometry import Geometry, apply, geometry_of
 from matting_tasks.listed import check_unchanged, read_listed, vanished
+from matting_tasks.plate_measures import Beside, to_small
 from matting_tasks.plates import Plates, Visible
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ VIDEO_THREADS = 1
 class ReadFrame:
     """A frame on its way: pixels (H, W, 3) uint8 RGB and its visible mask, or the fault that its row will name.
 
-    `geometry` is what the pixels have passed through. `looked_at` is False for a frame that was left alone, because its
-    plate is at fault.
+    `geometry` is what the pixels have passed through, `beside` is for the measures of its plate. `looked_at` is False
+    for a frame that was left alone, because its plate is at fault.
     """
 
     frame: Frame
@@ -44,6 +45,7 @@ class ReadFrame:
     decode_s: float = 0.0
     geometry: Geometry | None = None
     looked_at: bool = True
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,20 @@ class Decoded:
     note: str | None
 
 
-def open_reader(shard: Shard, plates: Plates, plate_size: tuple[int, int] | None, recipe: Recipe) -> FrameReader:
-    """Return the reader for the kind of a shard's frames; plate_size: (width, height), None if no plate sets it."""
+def open_reader(
+    shard: Shard,
+    plates: Plates,
+    plate_size: tuple[int, int] | None,
+    recipe: Recipe,
+    small_plate: np.ndarray | None = None,
+) -> FrameReader:
+    """Return the reader for the kind of a shard's frames.
+
+    plate_size: (width, height), None if no plate sets it. small_plate: (256, 256, 3) uint8, or None where frames are
+    not measured beside it.
+    """
     kind = VideoFrameReader if shard.frames[0].kind == "video" else PictureReader
-    return kind(shard, plates, plate_size, recipe)
+    return kind(shard, plates, plate_size, recipe, small_plate)
 
 
 class FrameReader(ABC):
@@ -65,12 +77,20 @@ class FrameReader(ABC):
 
     sequential = False
 
-    def __init__(self, shard: Shard, plates: Plates, plate_size: tuple[int, int] | None, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        plates: Plates,
+        plate_size: tuple[int, int] | None,
+        recipe: Recipe,
+        small_plate: np.ndarray | None = None,
+    ) -> None:
         """Keep what is needed; nothing is read yet."""
         self.shard = shard
         self.plates = plates
         self.plate_size = plate_size
         self.recipe = recipe
+        self.small_plate = small_plate
 
     def __call__(self, frame: Frame) -> ReadFrame:
         """Read a frame; raises InputChanged for a file that is not the one listed, OSError for the store."""
@@ -86,7 +106,10 @@ class FrameReader(ABC):
             about_visible = frame.visible_path is not None and fault.message.startswith(frame.visible_path)
             named = fault if about_visible else InputFault(fault.status, f"{frame.path}: {fault.message}")
             return ReadFrame(frame, fault=named, decode_s=time.perf_counter() - started)
-        return ReadFrame(frame, pixels, visible, None, decoded.note, time.perf_counter() - started, geometry)
+        plate = self.small_plate
+        beside = None if plate is None else Beside(to_small(pixels), plate, pixels.shape[0] / pixels.shape[1])
+        seconds = time.perf_counter() - started
+        return ReadFrame(frame, pixels, visible, None, decoded.note, seconds, geometry, beside=beside)
 
     @abstractmethod
     def decode(self, frame: Frame) -> Decoded:

@@ -20,6 +20,7 @@ from manifests.storage import Folder
 from matting_tasks.decode import decode_gray, decode_image
 from matting_tasks.geometry import VISIBLE_FROM, Geometry, apply, geometry_of, visible_pixels
 from matting_tasks.listed import read_listed
+from matting_tasks.plate_measures import to_small
 from matting_tasks.qc import mostly_visible
 
 Key = TypeVar("Key")
@@ -43,11 +44,12 @@ class Visible:
 @dataclass(frozen=True, slots=True)
 class LoadedPlate:
     """A plate on the device: pixels (1, 3, H, W) as the model takes them, behind the geometry; size: (width, height)
-    before it.
+    before it. small (256, 256, 3) uint8 is the copy that frames are measured beside.
     """
 
     pixels: Tensor
     size: tuple[int, int]
+    small: np.ndarray
 
 
 class Plates:
@@ -122,7 +124,7 @@ class Plates:
             raise InputFault(fault.status, f"plate {path}: {fault.message}") from fault
         self.n_decoded += 1
         uploaded = to_device(pixels[None], self.device, self.dtype)
-        return LoadedPlate(uploaded, (decoded.shape[1], decoded.shape[0]))
+        return LoadedPlate(uploaded, (decoded.shape[1], decoded.shape[0]), to_small(pixels))
 
 
 def to_device(pixels: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -14,6 +14,8 @@ SOFT = (0.05, 0.95)
 """Alpha between these is soft."""
 SMALLEST_COMPONENT = 1e-4
 """Components of a smaller share of the visible pixels are not counted."""
+LARGE_ERROR = 0.1
+"""An error above this wants to be refined."""
 INSIDE = 127
 """A lowres mask above this is inside the matte."""
 
@@ -22,7 +24,9 @@ INSIDE = 127
 class ShapeMeasures:
     """Shapes of one lowres mask: 8-connected components, the largest one's share of the matte, border contact.
 
-    Border contact is the share of each side of the visible rectangle that the matte touches, 0..1.
+    Border contact is the share of each side of the visible rectangle that the matte touches, 0..1. `edge_width` is
+    soft pixels over the length of the outline, in pixels of the mask, `holes` the largest enclosed hole over the
+    matte's area; both None where there is no matte.
     """
 
     n_components: int
@@ -31,6 +35,8 @@ class ShapeMeasures:
     border_bottom: float
     border_left: float
     border_right: float
+    edge_width: float | None
+    holes: float | None
 
 
 def measure_alpha(alpha: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -71,7 +77,55 @@ def measure_shape(lowres: np.ndarray, visible: np.ndarray | None = None) -> Shap
     top, bottom, left, right = _visible_rectangle(visible, lowres.shape)
     window = inside[top : bottom + 1, left : right + 1]
     sides = (window[0], window[-1], window[:, 0], window[:, -1])
-    return ShapeMeasures(len(areas), largest, *(float(side.mean()) for side in sides))
+    touched = tuple(float(side.mean()) for side in sides)
+    return ShapeMeasures(
+        n_components=len(areas),
+        largest_component=largest,
+        border_top=touched[0],
+        border_bottom=touched[1],
+        border_left=touched[2],
+        border_right=touched[3],
+        edge_width=_edge_width(lowres, inside, visible),
+        holes=_holes(inside),
+    )
+
+
+def measure_starvation(error: Tensor, kept: Tensor | None, n_cells: int | None, threshold: float) -> Tensor:
+    """Return the share of the pixels of large error that were not refined, (T,) float; 0 where there are none.
+
+    error: (T, h, w), kept: (T, h, w) bool as for `measure_error`. Of each picture the `n_cells` pixels of largest error
+    were refined; None: all those above `threshold`.
+    """
+    large = error.float() > LARGE_ERROR
+    large = large if kept is None else large & kept
+    n_large = large.sum(dim=(1, 2))
+    if n_cells is None:
+        n_left = (large & (error.float() <= threshold)).sum(dim=(1, 2))
+    else:
+        n_left = (n_large - n_cells).clamp(min=0)
+    return n_left / n_large.clamp(min=1)
+
+
+def _edge_width(lowres: np.ndarray, inside: np.ndarray, visible: np.ndarray | None) -> float | None:
+    """Return soft pixels over the length of the outline; where the matte meets the border is no outline."""
+    kept = np.ones(lowres.shape, bool) if visible is None else visible
+    across = (inside[:, 1:] != inside[:, :-1]) & kept[:, 1:] & kept[:, :-1]
+    down = (inside[1:] != inside[:-1]) & kept[1:] & kept[:-1]
+    n_steps = np.count_nonzero(across) + np.count_nonzero(down)
+    soft = (lowres > SOFT[0] * 255) & (lowres < SOFT[1] * 255) & kept
+    # a line crosses 4 / pi as many borders of pixels as it is long, the mean over all directions (Crofton)
+    return float(np.count_nonzero(soft) / (n_steps * np.pi / 4)) if n_steps else None
+
+
+def _holes(inside: np.ndarray) -> float | None:
+    """Return the area of the largest enclosed hole over that of the matte: hair encloses many small ones."""
+    area = np.count_nonzero(inside)
+    if not area:
+        return None
+    outside = cv2.copyMakeBorder(1 - inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    cv2.floodFill(outside, None, (0, 0), 0, flags=4)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
+    return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0) / area)
 
 
 def _visible_rectangle(visible: np.ndarray | None, shape: tuple[int, ...]) -> tuple[int, int, int, int]:

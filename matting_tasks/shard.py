@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,10 +19,11 @@ from manifests.ledger import commit as commit_receipt
 from manifests.recipe import FALLBACK, Recipe
 from manifests.records import FrameRow, Shard, ShardSummary
 from manifests.storage import Folder
-from matting_tasks.batches import Matted, Stream, matte_streams
+from matting_tasks.batches import MEASURE_DIGITS, Matted, Stream, matte_streams
 from matting_tasks.dataset import Dataset
 from matting_tasks.frames import ReadFrame, open_reader
 from matting_tasks.masks import encode_mask
+from matting_tasks.plate_measures import measure_plate
 from matting_tasks.plates import Plates
 from matting_tasks.qc import measure_shape
 from matting_tasks.threads import map_ahead
@@ -99,12 +100,14 @@ def _open_stream(
 ) -> Stream:
     """Read the frames of a shard ahead until `opened` closes; a plate that fails is the fault of all of them."""
     try:
+        if shard.rejected is not None:
+            raise InputFault("plate_rejected", shard.rejected)
         plate = plates.of(shard) if recipe.uses_plate else None
     except InputFault as fault:
         faults = [ReadFrame(frame, fault=fault, looked_at=False) for frame in shard.frames]
         return Stream(iter(faults), None, shard.slot, shard.passing)
-    size, pixels = (None, None) if plate is None else (plate.size, plate.pixels)
-    reader = opened.enter_context(closing(open_reader(shard, plates, size, recipe)))
+    size, pixels, small = (None, None, None) if plate is None else (plate.size, plate.pixels, plate.small)
+    reader = opened.enter_context(closing(open_reader(shard, plates, size, recipe, small)))
     n_threads = 1 if reader.sequential else n_threads
     read = opened.enter_context(closing(map_ahead(reader, shard.frames, n_threads, n_ahead)))
     return Stream(read, pixels, shard.slot, shard.passing)
@@ -144,9 +147,7 @@ def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> Fr
     mask, lowres = encode_mask(matted.mask, *written_as), encode_mask(matted.lowres, *written_as)
     out.write_atomic(paths.full, mask)
     out.write_atomic(paths.lowres, lowres)
-    visible = matted.read.visible
-    shape = measure_shape(matted.lowres, None if visible is None else visible.lowres)
-    measures: dict[str, Any] = {**matted.measures, **{name: getattr(shape, name) for name in shape.__slots__}}
+    measures = {**matted.measures, **_measure_lowres(matted)}
     return replace(
         _row(shard, matted.read),
         note=_note(shard, matted, recipe),
@@ -164,6 +165,16 @@ def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> Fr
 def fault_row(shard: Shard, read: ReadFrame, fault: InputFault) -> FrameRow:
     """Return the row of a frame that could not be matted."""
     return replace(_row(shard, read), status=fault.status, error=fault.message)
+
+
+def _measure_lowres(matted: Matted) -> dict[str, Any]:
+    """Return what is measured on the lowres mask: its shape, and the background beside the plate where there is one."""
+    visible = None if matted.read.visible is None else matted.read.visible.lowres
+    measures = asdict(measure_shape(matted.lowres, visible))
+    beside = matted.read.beside
+    if beside is not None:
+        measures |= asdict(measure_plate(beside, matted.lowres, visible))
+    return {name: round(value, MEASURE_DIGITS) for name, value in measures.items() if value is not None}
 
 
 def _row(shard: Shard, read: ReadFrame) -> FrameRow:

@@ -330,3 +330,22 @@ def test_16_bit_masks_keep_what_8_bits_lose() -> None:
     for one, alpha in zip(matted, faded(pictures), strict=True):
         assert one.mask.dtype == np.uint16 and one.lowres.dtype == np.uint8
         assert np.abs(one.mask / 65535 - alpha).max() < 0.6 / 65535
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wanted"),
+    [
+        ((("refine_mode", "full"),), None),
+        ((), None),
+        ((("refine_mode", "sampling"), ("refine_sample_pixels", 400)), 1 - 100 / 192),
+        ((("refine_mode", "sampling"), ("refine_sample_pixels", 80_000)), 0),
+        ((("refine_mode", "thresholding"), ("refine_threshold", 0.7)), 1),
+    ],
+)
+def test_starvation_is_known_where_the_recipe_says_what_is_refined(
+    parameters: tuple[tuple[str, int | float | str], ...], wanted: float | None
+) -> None:
+    pixels = np.full((24, 32, 3), 128, np.uint8)  # an error of 0.5 in all 192 pixels of the map, a quarter of the frame
+    recipe = make_recipe(batch=1, parameters=parameters, lowres_px=16)
+    (one,) = matte_frames([read_of(0, pixels)], RedModel(), plates_of(), None, recipe)
+    assert one.measures.get("starvation") == (None if wanted is None else pytest.approx(wanted, abs=1e-5))

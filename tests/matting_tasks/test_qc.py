@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from matting_tasks.qc import measure_alpha, measure_error, measure_shape, mostly_visible
+from matting_tasks.qc import measure_alpha, measure_error, measure_shape, measure_starvation, mostly_visible
 
 
 def mask_of(*rows: str) -> np.ndarray:
@@ -207,3 +207,46 @@ def test_border_contact_is_with_the_visible_rectangle() -> None:
 def test_a_picture_with_nothing_visible_is_measured_as_a_whole() -> None:
     shape = measure_shape(np.full((8, 8), 255, np.uint8), np.zeros((8, 8), bool))
     assert shape.border_top == 1
+
+
+def test_edge_width_of_a_ramp_is_its_width() -> None:
+    lowres = np.zeros((256, 256), np.uint8)
+    lowres[:, 128:] = 255
+    assert measure_shape(lowres).edge_width == 0
+    lowres[:, 126:130] = (51, 102, 153, 204)
+    assert measure_shape(lowres).edge_width == pytest.approx(4 * 4 / np.pi)  # a straight line crosses fewer borders
+
+
+def test_edge_width_of_a_disc_depends_on_no_direction() -> None:
+    distance = np.hypot(*(np.mgrid[0:256, 0:256] - 127.5))
+    lowres = (np.clip(0.5 + (80 - distance) / 6, 0, 1) * 255).round().astype(np.uint8)
+    assert measure_shape(lowres).edge_width == pytest.approx(6 * 0.9, rel=0.05)  # soft is 0.05 to 0.95 of the ramp
+
+
+def test_holes_are_what_the_matte_encloses() -> None:
+    lowres = np.zeros((256, 256), np.uint8)
+    lowres[56:256, 56:256] = 255
+    assert measure_shape(lowres).holes == 0
+    lowres[100:110, 100:110] = 0
+    lowres[240:256, 150:160] = 0  # open to the border
+    shape = measure_shape(lowres)
+    assert shape.holes == pytest.approx(100 / (200 * 200 - 100 - 160))
+
+
+def test_without_a_matte_there_is_neither_edge_nor_hole() -> None:
+    shape = measure_shape(np.zeros((256, 256), np.uint8))
+    assert shape.edge_width is None and shape.holes is None
+
+
+def test_starvation_is_the_share_of_large_errors_beyond_what_is_refined() -> None:
+    error = torch.zeros(3, 4, 5)
+    error[0, 0], error[1, :2] = 0.5, 0.5
+    assert measure_starvation(error, None, 5, 0.0).tolist() == [0, 0.5, 0]
+    kept = torch.ones(3, 4, 5, dtype=torch.bool)
+    kept[:, 1] = False
+    assert measure_starvation(error, kept, 5, 0.0).tolist() == [0, 0, 0]
+
+
+def test_starvation_by_threshold_is_the_share_of_large_errors_below_it() -> None:
+    error = torch.tensor([[[0.05, 0.2, 0.3, 0.9]]])
+    assert measure_starvation(error, None, None, 0.7).tolist() == pytest.approx([2 / 3])

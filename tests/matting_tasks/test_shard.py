@@ -532,3 +532,42 @@ def test_a_worker_that_is_told_to_stop_does_so_while_frames_only_pass() -> None:
     with pytest.raises(InterruptedError):
         matte_shard(shard, model, plates, MemoryFolder(), recipe, Station(stop=stop))
     assert len(model.shapes) < 10
+
+
+def test_a_frame_is_measured_beside_its_plate() -> None:
+    capture, out = MemoryFolder(), MemoryFolder()
+    plate = draw_picture(99, 256, 256) // 2 + 40
+    frame = np.clip(plate * 1.1, 0, 255).astype(np.uint8)
+    shard = put_shard(capture, [to_png(frame)], to_png(plate))
+    matte(shard, capture, out, NothingThere())
+    (row,) = rows_in(out)
+    assert row.plate_gain == pytest.approx(0.1, abs=0.01)
+    assert row.plate_residual is not None and row.plate_shadow == 0
+    assert row.holes is None and row.edge_width is None
+
+
+def test_without_a_plate_nothing_is_measured_beside_it() -> None:
+    capture, out = MemoryFolder(), MemoryFolder()
+    matte(put_shard(capture, good_pictures(1), PLATE), capture, out, RedModel())
+    (row,) = rows_in(out)
+    assert (row.plate_gain, row.plate_shift, row.plate_residual, row.plate_shadow) == (None,) * 4
+    assert row.starvation is None and row.edge_width is not None
+
+
+def test_frames_before_a_rejected_plate_are_rows_with_the_reason_and_keep_their_masks() -> None:
+    capture, out = MemoryFolder(), MemoryFolder()
+    shard = put_shard(capture, good_pictures(3), PLATE)
+    out.files[mask_path(0)] = b"an earlier mask"
+    summary = matte(replace(shard, rejected="plate relit"), capture, out, DifferenceModel())
+    assert summary.by_status == {"plate_rejected": 3}
+    assert {row.error for row in rows_in(out)} == {"plate relit"}
+    assert masks_in(out) == {mask_path(0): b"an earlier mask"}
+
+
+class NothingThere(DifferenceModel):
+    """See nobody."""
+
+    def matte(
+        self, frames: Tensor, plates: Tensor | None, state: object = None, want_foreground: bool = False
+    ) -> Matte:
+        return Matte(torch.zeros_like(frames[:, :, 0]), None, None)
