@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -27,7 +27,7 @@ from manifests.ledger import list_receipts, read_ledger
 from manifests.manifest import listed_subjects, read_manifest
 from manifests.plan import SubjectPlan, failed_frames, read_plan, read_plans
 from manifests.recipe import Recipe
-from manifests.records import Shard, ShardFailure, ShardSummary
+from manifests.records import STATUSES, Shard, ShardFailure, ShardSummary
 from manifests.root import Root, claim_root, read_root
 from manifests.storage import Folder
 from manifests.traffic import Traffic
@@ -89,6 +89,10 @@ class Books:
     def refreshed(self) -> Books:
         """Return the books with the decisions that other runs have made meanwhile."""
         return replace(self, decisions=read_decisions(self.out, self.root.decision), proposed=())
+
+    def newer(self) -> list[Decision]:
+        """Return the decisions that other runs have made since these books were read."""
+        return [one for one in self.refreshed().decisions if one.number > self.decisions[-1].number]
 
     def plan(self, subject: str) -> SubjectPlan | None:
         """Return the plan of a subject for the selection, or None where it has no manifest."""
@@ -198,14 +202,16 @@ def _fallback_weights(settings: MatteSettings, fallback: Recipe, watcher: Watche
     return resolve_weights(fallback.model, file, fallback.weights_sha256, watcher.say, watcher.fetched)
 
 
-def retry_failed(books: Books, selection: Selection) -> Books:
-    """Propose that the selected frames whose rows are not ok are matted again, each by its own recipe."""
+def retry_failed(books: Books, selection: Selection, statuses: Collection[str] = STATUSES) -> Books:
+    """Propose that the selected frames whose rows have such a status, and not ok, are matted again by their recipes."""
     listed: dict[Recipe, dict[str, list[tuple[str, str, int]]]] = {}
     by_number = {decision.number: decision for decision in books.decisions}
     subjects = [subject for subject in listed_subjects(books.out) if selection.has_subject(subject)]
     for plan in read_plans(books.out, subjects, books.decisions, selection, books.root.grid):
         for number, rows in failed_frames(books.out, plan).items():
-            triples = [(row.sequence, row.camera, row.frame) for row in rows]
+            triples = [(row.sequence, row.camera, row.frame) for row in rows if row.status in statuses]
+            if not triples:
+                continue
             listed.setdefault(by_number[number].recipe, {}).setdefault(plan.subject, []).extend(triples)
     for recipe, frames in listed.items():
         books = books.propose(Selection(listed=frames), recipe, "retry-failed")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
-from flows.books import Books, Pool, open_books, retry_failed
+from flows.books import Books, open_books, retry_failed
 from flows.enumerate import enumerate_capture
 from flows.guards import check_apart, check_foreign, check_names, check_paths, check_room, foreign_masks
+from flows.job import Job
+from flows.judge_run import Recalled, check_limits, judge_complete, tell_qc
 from flows.record import recorded
 from flows.resolve import Workforce, check_model, resolve_weights
 from flows.settings import MatteSettings
 from flows.summary import Pending, Summary, Todo
 from flows.telling import tell
 from flows.watch import Watcher
-from manifests.errors import Fault, NoRoom, NothingSelected, WeightsRefused
-from manifests.failures import clear_failures, write_failure
+from manifests.errors import NothingSelected, WeightsRefused
+from manifests.failures import clear_failures
 from manifests.ledger import compact
 from manifests.manifest import listed_subjects, read_manifest
 from manifests.plan import (
@@ -24,13 +26,9 @@ from manifests.plan import (
     SubjectPlan,
     camera_statuses,
     pending_spans,
-    withdraw_newer,
-    withdraw_stale,
 )
 from manifests.recipe import FALLBACK, Recipe
-from manifests.records import ShardFailure, ShardSummary
 from manifests.runs import read_runs
-from manifests.sharding import in_lockstep
 from manifests.storage import Folder, open_folder
 from manifests.traffic import traffic_of
 
@@ -41,7 +39,6 @@ FRAME_BYTES_PER_PIXEL = 0.3
 SHRUNK_TO = {"native": 1.0, "half": 0.25, "gha": (2048 / 2200) ** 2 * 2200 / 3208}
 """The share of a source's pixels that a geometry leaves."""
 BYTES_PER_FRAME = 20_000
-MAX_FAILURES_IN_A_ROW = 20
 
 EachSubject = Callable[[Sequence[str], Callable[[str], None]], None]
 
@@ -68,6 +65,8 @@ def matte(
     with open_books(out, capture.url, settings, settings.selection, watcher) as books:
         if settings.retry_failed:
             books = retry_failed(books, settings.selection)
+        elif settings.check != "fail":
+            books = retry_failed(books, settings.selection, ("plate_rejected",))
         summary = work(books, watcher, each_subject or in_turn, dry_run)
     summary.count_traffic(traffic_of(capture, out))
     return summary
@@ -76,10 +75,12 @@ def matte(
 def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: bool = False) -> Summary:
     """Do what the books of an output root say is pending in a selection."""
     started = time.monotonic()
+    check_limits(books)
     summary = Summary(books.out.url)
     subjects = _subjects(books)
     foreign: list[str] = []
-    summary.todo = _look(books, subjects, None if dry_run else foreign)
+    judged = None if dry_run else Recalled(books, subjects, summary)
+    summary.todo = _look(books, subjects, None if dry_run else foreign, judged)
     if not any(todo.n_frames or todo.n_done for todo in summary.todo):
         raise NothingSelected(f"No frame of the manifest under {books.out.url} matches: {books.selection}.")
     busy = [todo for todo in summary.todo if todo.n_frames]
@@ -97,7 +98,9 @@ def work(books: Books, watcher: Watcher, each_subject: EachSubject, dry_run: boo
             _matte_pending(books, busy, summary, watcher, each_subject)
         books = books.refreshed()
     settled = {todo.subject: todo.cameras for todo in summary.todo} if len(books.decisions) == known else {}
-    summary.cameras = [s for subject in subjects for s in settled.get(subject) or _finish_subject(books, subject)]
+    finish = partial(_finish_subject, books, summary, watcher)
+    summary.cameras = [status for subject in subjects for status in settled.get(subject) or finish(subject)]
+    tell_qc(summary, subjects, watcher)
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -121,7 +124,9 @@ def _subjects(books: Books) -> list[str]:
     return chosen
 
 
-def _look(books: Books, subjects: Sequence[str], foreign: list[str] | None = None) -> list[Todo]:
+def _look(
+    books: Books, subjects: Sequence[str], foreign: list[str] | None = None, judged: Recalled | None = None
+) -> list[Todo]:
     """Plan subject by subject, and keep of each plan only what is small.
 
     With `foreign`, a run is to follow: what it would write over is collected there, and check_paths may raise.
@@ -129,14 +134,14 @@ def _look(books: Books, subjects: Sequence[str], foreign: list[str] | None = Non
     todo = []
     runs = [] if foreign is None else read_runs(books.out)
     for plan in books.plans(subjects):
-        todo.append(_todo(books, plan))
+        todo.append(_todo(books, plan, judged))
         if foreign is not None and plan.pending:
             check_paths(books, plan)
             foreign += foreign_masks(books, plan, runs)
     return todo
 
 
-def _todo(books: Books, plan: SubjectPlan) -> Todo:
+def _todo(books: Books, plan: SubjectPlan, judged: Recalled | None) -> Todo:
     by_recipe: dict[Recipe, Pending] = {}
     for shard in plan.pending:
         before = by_recipe.get(shard.recipe, Pending(0, 0))
@@ -148,6 +153,7 @@ def _todo(books: Books, plan: SubjectPlan) -> Todo:
     n_selected = sum(len(shard.rows) for shard in plan.selected)
     n_pending = sum(pending.n_frames for pending in by_recipe.values())
     is_settled = not plan.pending and not (plan.is_complete and plan.ledger.singles)
+    is_settled = is_settled and (judged is None or judged.holds(plan))
     return Todo(
         subject=plan.subject,
         by_recipe=by_recipe,
@@ -174,57 +180,8 @@ def _matte_pending(
             summary.count_traffic(pool.traffic())
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The pending shards of one recipe, on one pool."""
-
-    books: Books
-    recipe: Recipe
-    pool: Pool
-    summary: Summary
-    watcher: Watcher
-
-    def matte_subject(self, subject: str) -> None:
-        """Matte the pending shards of one subject, and keep account of what fails.
-
-        Receipts that the new masks make untrue are withdrawn: before, those of earlier inputs; after, those of
-        decisions that another run has made and carried out meanwhile.
-        """
-        books = self.books.refreshed()
-        plan = books.plan(subject)
-        if plan is None:
-            return
-        due = [shard for shard in plan.pending if shard.recipe == self.recipe]
-        withdraw_stale(books.out, plan, due)
-        manifest = plan.manifest
-        rule, calibration = manifest.fingerprint_rule, manifest.calibration
-        groups = (
-            [shard.to_shard(manifest.frames, manifest.plates, rule, calibration) for shard in group]
-            for group in in_lockstep(due)
-        )
-        try:
-            for outcome in self.pool.matte(groups):
-                self._settle(outcome)
-        finally:
-            known = books.decisions[-1].number
-            newer = [decision for decision in books.refreshed().decisions if decision.number > known]
-            if withdraw_newer(books.out, plan, due, newer):
-                self.watcher.warn(f"Subject {subject}: another run decided anew meanwhile; those frames are pending.")
-
-    def _settle(self, outcome: ShardSummary | ShardFailure) -> None:
-        self.watcher.settled(outcome)
-        n_in_a_row = self.summary.add(outcome)
-        if isinstance(outcome, ShardSummary):
-            return
-        if outcome.kind == "full":
-            raise NoRoom(f"{outcome.shard_id}: {outcome.message}")
-        write_failure(self.books.out, outcome, self.summary.run_id or "")
-        if n_in_a_row >= MAX_FAILURES_IN_A_ROW:
-            raise Fault(f"{n_in_a_row} shards in a row failed, the last one because: {outcome.message}")
-
-
-def _finish_subject(books: Books, subject: str) -> list[CameraStatus]:
-    """Count a subject's frames and, once it is complete, join its receipts."""
+def _finish_subject(books: Books, summary: Summary, watcher: Watcher, subject: str) -> list[CameraStatus]:
+    """Count a subject's frames and, once it is complete, judge its mattes and join its receipts."""
     plan = books.plan(subject)
     if plan is None:
         return []
@@ -232,6 +189,7 @@ def _finish_subject(books: Books, subject: str) -> list[CameraStatus]:
     if plan.is_complete and plan.ledger.singles:
         clear_failures(books.out, subject, plan.ledger.failed)
         compact(books.out, subject, plan.planned)
+    judge_complete(books, plan, summary, watcher)
     return statuses
 
 

@@ -14,6 +14,7 @@ from manifests.errors import UsageError
 
 SELECTION, MODEL, MASKS = "What to matte", "Model and recipe", "What is written"
 RUNNING, STORES = "Where and how it runs", "Stores and books"
+CHECKS = "How plates and mattes are checked"
 
 MODEL_PARAMETERS = (
     "backbone_scale",
@@ -188,6 +189,13 @@ class MatteSettings(EnumerateSettings):
         "Also write frames, plates, visible masks and cameras, so that OUT is a whole dataset in the gha layout.",
     )
 
+    qc: bool = knob(True, CHECKS, "Judge the mattes of each subject that is complete; verdicts change no exit code.")
+    limits: str | None = knob(
+        None,
+        CHECKS,
+        "A TOML file with limits of QC; those that a subject was last judged by if not given.",
+    )
+
     executor: Literal["ray", "local"] = knob(
         "ray", RUNNING, "ray: a Prefect flow on Ray. local: this process alone, for small jobs and debugging."
     )
@@ -200,6 +208,12 @@ class MatteSettings(EnumerateSettings):
         None, RUNNING, "Threads a worker decodes and encodes with, each; auto if not given.", ge=1
     )
 
+    check: Literal["fail", "warn", "off"] = knob(
+        "fail",
+        RUNNING,
+        "Compare plates with a sample of their frames first. fail: cameras whose plate is not right are left out, with "
+        "rows plate_rejected. warn: only say so, and matte what was left out before. off: do not look, likewise.",
+    )
     enumerate: bool = knob(True, STORES, "Bring the manifest up to date first.")
     replace: bool = knob(False, STORES, "Go on with another recipe, or over masks that cleanplate did not make.")
     retry_failed: bool = knob(False, STORES, "Matte again the frames whose rows are not ok.")

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from manifests.comparing import Compared
 from manifests.plan import Announcement, CameraStatus
+from manifests.qc import SubjectQc
 from manifests.recipe import Recipe
 from manifests.records import ShardFailure, ShardSummary
 from manifests.traffic import Traffic, joined
@@ -64,6 +66,8 @@ class Summary:
     failures: list[ShardFailure] = field(default_factory=list)
     run_id: str | None = None
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    qc: dict[str, SubjectQc] = field(default_factory=dict)
+    compared: list[Compared] = field(default_factory=list)
     n_failed_in_a_row: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from manifests.errors import UsageError
@@ -36,14 +36,14 @@ class Measure:
     source: str = ""
 
 
-_ALL = (
-    # name, scope, words, unit, bad, judged_by, review, fail, source
+_TOLD = (
+    # name, scope, words, unit
     Measure("coverage", "frame", "matte's share of the visible pixels", "share"),
     Measure("soft_fraction", "frame", "pixels with alpha between 0.05 and 0.95", "share"),
     Measure("edge_width", "frame", "soft pixels over the length of the outline", "px"),
     Measure("n_components", "frame", "separate parts of the matte", "count"),
     Measure("largest_component", "frame", "share of the matte in its largest part", "share"),
-    Measure("holes", "frame", "enclosed holes, over the matte's area", "share"),
+    Measure("holes", "frame", "largest enclosed hole, over the matte's area", "share"),
     Measure("border_top", "frame", "share of the upper border that the matte touches", "share"),
     Measure("border_bottom", "frame", "share of the lower border that the matte touches", "share"),
     Measure("border_left", "frame", "share of the left border that the matte touches", "share"),
@@ -55,18 +55,66 @@ _ALL = (
     Measure("plate_shift", "plate", "shift between frame and plate over the width", "share"),
     Measure("plate_residual", "plate", "difference to the plate outside the matte over the noise", "ratio"),
     Measure("plate_shadow", "plate", "pixels outside the matte that are darker than the plate", "share"),
-    Measure("area_jump", "time", "change of area to the frames before and after, robust z", "z"),
-    Measure("iou", "time", "overlap with the previous matte, less the motion", "share"),
-    Measure("boundary_iou", "time", "overlap of the outlines with the previous matte", "share"),
-    Measure("flicker", "time", "change of alpha where the picture did not change", "share"),
-    Measure("second_difference", "time", "how far a matte is from the mean of its neighbours", "share"),
-    Measure("seam", "time", "change at a shard's border over the usual change", "ratio"),
+    Measure("area_jump", "time", "change of area to the frame before, less the other cameras', robust z", "z"),
+    Measure("iou", "time", "overlap with the previous matte over that of the other cameras", "share"),
+    Measure(
+        "boundary_iou", "time", "overlap of the outlines with the previous over that of the other cameras", "share"
+    ),
+    Measure("flicker", "time", "change of alpha where the picture did not change, over the matte", "share"),
+    Measure(
+        "second_difference", "time", "what neither neighbour has, or both have and it lacks, over the matte", "share"
+    ),
+    Measure("seam", "time", "change at a shard's border over the usual change nearby", "ratio"),
     Measure("area_ratio", "views", "area over the other cameras' median, against its own history", "ratio"),
     Measure("outside_hull", "views", "share of the matte outside the visual hull of the other cameras", "share"),
-    Measure("inside_hull", "views", "share of the hull's silhouette that the matte lacks", "share"),
+    Measure("hull_cut", "views", "share of the other cameras' mattes that only this one calls empty", "share"),
+    Measure(
+        "inside_hull",
+        "views",
+        "share of the hull's silhouette that the matte lacks, beyond what it usually lacks",
+        "share",
+    ),
     Measure("not_ok", "set", "frames without a mask, over all frames", "share"),
     Measure("frame_set", "set", "frames that other cameras have and this one lacks", "count"),
     Measure("duplicates", "set", "frames that are the same picture as the one before", "count"),
+)
+
+_HEAD = "a head touches the bottom only"
+_TRIED = "synthetic captures, docs/qc.md"
+_TRAINED = "what BackgroundMattingV2 was trained to bear, arXiv 2012.07810"
+_EACH = "chosen: every one is told"
+
+_JUDGED: Mapping[str, tuple[Literal["high", "low"], Literal["median", "max"], float | None, float | None, str]] = {
+    # bad, judged by, review, fail, source
+    "coverage": ("low", "median", 0.02, 0.002, "chosen: an empty matte"),
+    "largest_component": ("low", "max", 0.99, 0.9, _TRIED),
+    "holes": ("high", "max", 0.008, 0.03, _TRIED),
+    "border_top": ("high", "max", 0.25, 0.6, _HEAD),
+    "border_left": ("high", "max", 0.5, 0.9, _HEAD),
+    "border_right": ("high", "max", 0.5, 0.9, _HEAD),
+    "plate_gain": ("high", "median", 0.09, 0.18, _TRAINED),
+    "plate_shift": ("high", "median", 0.003, 0.01, _TRAINED),
+    "area_jump": ("high", "max", 6.0, 12.0, f"usual for a robust z; {_TRIED}"),
+    "iou": ("low", "max", 0.8, 0.6, _TRIED),
+    "boundary_iou": ("low", "max", None, None, "arXiv 2103.16562; not judged: fast motion looks like a fault"),
+    "flicker": ("high", "max", 0.02, 0.06, _TRIED),
+    "second_difference": ("high", "max", 0.06, 0.15, _TRIED),
+    "seam": ("high", "median", 1.5, None, "chosen: half as much again"),
+    "area_ratio": ("high", "max", 1.25, 1.6, _TRIED),
+    "outside_hull": ("high", "max", 0.005, 0.02, _TRIED),
+    "hull_cut": ("high", "max", 0.002, 0.02, _TRIED),
+    "inside_hull": ("high", "max", 0.1, 0.25, _TRIED),
+    "not_ok": ("high", "max", 0.0, 0.05, _EACH),
+    "frame_set": ("high", "max", 0.0, None, _EACH),
+    "duplicates": ("high", "max", 0.0, None, _EACH),
+}
+
+_ALL = tuple(
+    replace(told, bad=bad, judged_by=by, review=review, fail=fail, source=source)
+    for told in _TOLD
+    for bad, by, review, fail, source in [
+        _JUDGED.get(told.name, (told.bad, told.judged_by, told.review, told.fail, told.source))
+    ]
 )
 
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}

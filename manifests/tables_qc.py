@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from manifests.measures import FRAME_MEASURES
 from manifests.qc import CameraMeasure, CameraVerdict, QcFrames, SubjectQc
@@ -44,6 +45,23 @@ QC_CAMERAS = pa.schema(
         ("value", pa.float64()),
         ("limit", pa.float64()),
         ("verdict", pa.string()),
+    ]
+)
+
+QC_VERDICTS = pa.schema(
+    [
+        ("subject", pa.string()),
+        ("sequence", pa.string()),
+        ("camera", pa.string()),
+        ("n_frames", pa.int64()),
+        ("n_ok", pa.int64()),
+        ("n_review", pa.int64()),
+        ("n_fail", pa.int64()),
+        ("verdict", pa.string()),
+        ("measure", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("worst_frames", pa.string()),
     ]
 )
 
@@ -85,9 +103,57 @@ def read_camera_measures(data: bytes, path: str) -> SubjectQc:
         CameraMeasure(**{**row, "subject": name, "worst_frames": tuple(json.loads(row["worst_frames"]))})
         for row in arrow.select(QC_CAMERAS.names).to_pylist()
     ]
-    verdicts = [_verdict(said) for said in meta["verdicts"]]
+    return _subject(meta, rows)
+
+
+def read_verdicts(data: bytes, path: str) -> SubjectQc:
+    """Return the verdicts of a subject's cameras without their measures, which takes a tenth of the time.
+
+    Raises SchemaUnknown.
+    """
+    _, meta = from_parquet("qc of cameras", data, path, QC_CAMERAS, ["sequence"])
+    return _subject(meta, [])
+
+
+def join_cameras(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Return the verdicts (cameras.*) and measures (measures.*) of many subjects, each as Parquet and CSV.
+
+    files: path and bytes of tables of cameras. Raises SchemaUnknown.
+    """
+    tables = [pa.table([pa.array([], pa.string()), *QC_CAMERAS.empty_table().columns], ["subject", *QC_CAMERAS.names])]
+    verdicts: list[dict[str, Any]] = []
+    for path, data in files:
+        arrow, meta = from_parquet("qc of cameras", data, path, QC_CAMERAS)
+        subject = pa.array([meta["subject"]] * len(arrow), pa.string())
+        tables.append(arrow.select(QC_CAMERAS.names).add_column(0, "subject", subject))
+        told = (asdict(_verdict(said)) for said in meta["verdicts"])
+        verdicts += [row | {"worst_frames": json.dumps(row["worst_frames"])} for row in told]
+    joined = {"cameras": pa.Table.from_pylist(verdicts, schema=QC_VERDICTS), "measures": pa.concat_tables(tables)}
+    parquet = {f"{name}.parquet": to_parquet(f"report of {name}", arrow, {}) for name, arrow in joined.items()}
+    return parquet | {f"{name}.csv": _csv(arrow) for name, arrow in joined.items()}
+
+
+def frames_csv(frames: QcFrames) -> bytes:
+    """Return the QC of a subject's frames as CSV."""
+    columns = {name: pa.array(getattr(frames, name)).cast(_text(kind)) for name, kind in _KINDS.items()}
+    numbers = {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in frames.measures.items()}
+    return _csv(pa.table({"subject": pa.array([frames.subject] * len(frames), pa.string()), **columns, **numbers}))
+
+
+def _csv(arrow: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pa_csv.write_csv(arrow, sink)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
+def _text(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_dictionary(kind) else kind
+
+
+def _subject(meta: Mapping[str, Any], rows: Sequence[CameraMeasure]) -> SubjectQc:
     rest = {key: value for key, value in meta.items() if key not in ("verdicts", "subject", "schema", "table")}
-    return SubjectQc(name, verdicts, rows, rest)
+    return SubjectQc(meta["subject"], [_verdict(said) for said in meta["verdicts"]], rows, rest)
 
 
 def _verdict(said: Mapping[str, Any]) -> CameraVerdict:

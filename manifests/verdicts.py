@@ -10,6 +10,8 @@ import numpy as np
 from manifests.measures import FRAME_MEASURES, MEASURES, VERDICTS, Limits, verdict_of
 from manifests.qc import CameraMeasure, CameraVerdict, QcFrames
 
+MOST_EXCESS = 10.0
+"""How far over its limit a value counts, as a ratio; beyond a limit of 0 everything is endlessly far."""
 N_WORST = 12
 """Worst frames that are named for each camera and measure."""
 
@@ -101,7 +103,7 @@ def _levels(name: str, values: np.ndarray, limits: Limits) -> tuple[np.ndarray, 
             with np.errstate(invalid="ignore"):
                 beyond = sign * values > sign * limit
             level[beyond] = place
-            over[beyond] = np.abs(values[beyond] - limit) / max(abs(limit), 1e-9)
+            over[beyond] = np.minimum(np.abs(values[beyond] - limit) / max(abs(limit), 1e-9), MOST_EXCESS)
     return level, over
 
 
@@ -129,4 +131,4 @@ def _limit(name: str, verdict: str, limits: Limits) -> float | None:
 def _excess(value: float | None, limit: float | None) -> float:
     if value is None or limit is None:
         return 0.0
-    return abs(value - limit) / max(abs(limit), 1e-9)
+    return min(abs(value - limit) / max(abs(limit), 1e-9), MOST_EXCESS)

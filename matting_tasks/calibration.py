@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -96,8 +97,24 @@ def camera_file(extrinsic: F64, intrinsic: F64) -> bytes:
     return buffer.getvalue()
 
 
+def read_camera_file(data: bytes) -> tuple[F64, F64]:
+    """Read a `camera_<serial>.npz`: extrinsic (3, 4), intrinsic (3, 3), float64; nothing in it is executed.
+
+    Raises InputFault of status `undecodable` for what is no such file, or has a matrix that is not of a camera.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            extrinsic, intrinsic = archive["extrinsic"], archive["intrinsic"]
+    except (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as err:
+        raise _undecodable(f"it is no npz with extrinsic and intrinsic ({type(err).__name__}: {err})") from err
+    return _pose("extrinsic", extrinsic), _intrinsic(intrinsic, "intrinsic")
+
+
 def _extrinsic(camera: str, pose: object) -> F64:
-    what = f"world_2_cam of camera {camera}"
+    return _pose(f"world_2_cam of camera {camera}", pose)
+
+
+def _pose(what: str, pose: object) -> F64:
     matrix = _matrix(pose, what, ((4, 4), (3, 4)))
     if len(matrix) == 4:
         _check_last_row(matrix, what)

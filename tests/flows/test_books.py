@@ -1,23 +1,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from captures import make_tiny, masks_below
-from command_line import cleanplate, matte
+from captures import make_tiny
+from command_line import matte
 from shards import recipe_for
 
-from flows.books import Pool, open_books
-from flows.matte import Job
+from flows.books import open_books
 from flows.settings import MatteSettings
-from flows.summary import Summary
 from flows.watch import QuietWatcher
 from manifests.decisions import Selection, read_decisions
 from manifests.errors import RecipeDiffers
 from manifests.recipe import ALGORITHM_REVISION
-from manifests.records import Shard, ShardFailure, ShardSummary
 from manifests.root import Root, claim_root, read_root
 from manifests.storage import Folder, LocalFolder
 from manifests.storage_memory import MemoryFolder
@@ -85,38 +81,3 @@ def test_an_older_root_schema_is_refused_by_name(tmp_path: Path) -> None:
     assert f"algorithm_revision: 0 here, {ALGORITHM_REVISION} asked for" in refused.err
     assert refused.code == 4 and "2 shards" in refused.err
     assert LocalFolder(out).url in refused.err
-
-
-def test_a_run_that_began_before_a_decision_does_not_speak_for_it(tmp_path: Path) -> None:
-    """Run X opens its books; Y decides anew and carries that out; X writes over it: Y's frames are pending again."""
-    capture, out = make_tiny(tmp_path / "capture"), tmp_path / "out"
-    wanted = tmp_path / "wanted"
-    for root in (out, wanted):
-        matte(capture, root, "--cameras", "cam0")
-    matte(capture, wanted)
-    began = LocalFolder(out)
-
-    class DecidesMeanwhile:
-        """A pool that, before its first answer, lets another run reprocess the subject."""
-
-        n_workers = 1
-
-        def __init__(self, pool: Pool) -> None:
-            self.pool = pool
-
-        def matte(self, shards: Iterable[Shard]) -> Iterator[ShardSummary | ShardFailure]:
-            assert cleanplate("reprocess", out, "--subject", "031", "--executor", "local").code == 0
-            yield from self.pool.matte(shards)
-
-        def close(self) -> None:
-            self.pool.close()
-
-    with open_books(began, str(capture), SETTINGS, Selection(), QuietWatcher()) as books:
-        recipe = books.recipe
-        pool = DecidesMeanwhile(books.open_pool(recipe, None))
-        Job(books, recipe, pool, Summary(str(out)), QuietWatcher()).matte_subject("031")
-        pool.close()
-    status = cleanplate("status", out)
-    assert status.code == 1  # cam1 under decision 1 is pending, for X has written over it
-    assert matte(capture, out).code == 0
-    assert masks_below(out) == masks_below(wanted)
