@@ -6,17 +6,12 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flows.record import user_name
 from flows.settings import EnumerateSettings
-from flows.show import plain_console
+from flows.show import counting_bar, plain_console
 from flows.show_checks import (
     garbage_record,
     show_garbage,
@@ -44,7 +39,7 @@ def run_verify(
 ) -> int:
     """Verify an output root, print what was found, mend it if asked; return 0 all is well, 1 pending, 3 damaged."""
     out, console = open_folder(out_url, settings.store_options), plain_console()
-    with _bar(console, as_json) as progress:
+    with counting_bar(console, as_json) as progress:
         found = verify(out, settings.subjects, deep, progress)
     if not as_json:
         show_verified(console, out, found, deep)
@@ -64,7 +59,7 @@ def run_gc(out_url: str, settings: EnumerateSettings, older_than: str, delete: b
     """Show what no run will need, or delete it, and return 0."""
     out, console = open_folder(out_url, settings.store_options), plain_console()
     before_ns = time.time_ns() - age_s(older_than) * 10**9
-    with _bar(console, as_json) as progress:
+    with counting_bar(console, as_json) as progress:
         found = collect_garbage(out, before_ns, delete, progress)
     if as_json:
         print(json.dumps(garbage_record(out, found, delete), indent=1))
@@ -106,19 +101,3 @@ def age_s(text: str) -> int:
             "belong to a run at work."
         )
     return seconds
-
-
-@contextmanager
-def _bar(console: Console, as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Draw a bar for each thing that is counted, at a terminal."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    bars: dict[str, Any] = {}
-    quiet = as_json or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
-
-        def told(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=total)
-            progress.update(bars[what], completed=done, total=total)
-
-        yield told

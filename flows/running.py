@@ -14,9 +14,11 @@ from rich.console import Console
 
 from flows.engines import prepare_engines
 from flows.enumerate import enumerate_capture
+from flows.flagged import show_compared
 from flows.matte import matte
 from flows.record import OUR_LOGGERS
 from flows.reprocess import reprocess
+from flows.reprocess_settings import ReprocessSettings
 from flows.settings import EnumerateSettings, MatteSettings
 from flows.show import plain_console, reasons_of, show_plan, show_summary
 from flows.show_traffic import show_traffic, traffic_record
@@ -41,18 +43,20 @@ def run_matte(capture: str, out: str, settings: MatteSettings, mode: str, dry_ru
     return _watched(mode, dry_run, by_prefect)
 
 
-def run_reprocess(out: str, settings: MatteSettings, mode: str, dry_run: bool) -> int:
+def run_reprocess(out: str, settings: ReprocessSettings, mode: str, dry_run: bool) -> int:
     """Matte frames again and return the exit code."""
     if settings.executor == "local" or dry_run:
         return _watched(mode, dry_run, lambda watcher: reprocess(out, settings, watcher, dry_run=dry_run))
+    return _watched(mode, dry_run, lambda watcher: _reprocess_by_prefect(out, settings, watcher))
 
-    def by_prefect(watcher: Watcher) -> Summary:
-        from flows.prefect_flows import reprocess_subject
 
-        subject = ",".join(settings.subjects or ())
-        return _in_flow(watcher, lambda: reprocess_subject(out, subject, settings, return_state=True))
+def _reprocess_by_prefect(out: str, settings: ReprocessSettings, watcher: Watcher) -> Summary:
+    from flows.prefect_flows import reprocess_flagged, reprocess_subject
 
-    return _watched(mode, dry_run, by_prefect)
+    if settings.flagged is not None:
+        return _in_flow(watcher, lambda: reprocess_flagged(out, settings, return_state=True))
+    subject = ",".join(settings.subjects or ())
+    return _in_flow(watcher, lambda: reprocess_subject(out, subject, settings, return_state=True))
 
 
 def run_enumerate(capture: str, out: str, settings: EnumerateSettings, verbose: bool = False) -> int:
@@ -98,6 +102,8 @@ def _show_end(console: Console, summary: Summary, mode: str, dry_run: bool) -> N
         show_plan(console, summary)
     else:
         show_summary(console, summary, _command_again())
+        if summary.compared:
+            show_compared(console, summary.compared)
     if mode == "verbose":
         show_traffic(console, summary.traffic)
 
@@ -109,6 +115,8 @@ def _tell_summary(watcher: JsonLinesWatcher, summary: Summary) -> None:
             watcher.event("todo", due)
     cameras = [asdict(camera) for camera in summary.cameras]
     told = {"cameras": cameras, "exit_code": summary.exit_code, "out": summary.out_url}
+    if summary.compared:
+        told["compared"] = [asdict(row) for row in summary.compared]
     watcher.event("summary", told | {"traffic": traffic_record(summary.traffic)})
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +24,22 @@ MOST_REASONS = 24
 def plain_console(**options: Any) -> Console:
     """Return a console that prints names and paths as they are: no markup, no colours of its own."""
     return Console(markup=False, emoji=False, **options)
+
+
+@contextmanager
+def counting_bar(console: Console, as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Draw a bar for each thing that is counted, at a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    bars: dict[str, Any] = {}
+    quiet = as_json or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total)
+            progress.update(bars[what], completed=done, total=total)
+
+        yield told
 
 
 def show_plan(console: Console, summary: Summary) -> None:
@@ -71,6 +89,8 @@ def show_summary(console: Console, summary: Summary, resume: str) -> None:
 
 def show_cameras(console: Console, cameras: Sequence[CameraStatus]) -> None:
     """Print one row a camera, or one a subject where there are too many; cameras with trouble always have theirs."""
+    if not cameras:
+        return
     rows = list(cameras) if len(cameras) <= MOST_ROWS else [*_by_subject(cameras), *(c for c in cameras if c.n_failed)]
     with_sequence, with_pending = any(row.sequence for row in rows), any(row.n_pending for row in rows)
     table = Table()

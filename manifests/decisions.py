@@ -107,7 +107,7 @@ class Selection:
 class Decision:
     """Frames `selection` are to be matted by `recipe`; the last decision that selects a frame decides.
 
-    `reason` is root | replace | reprocess | retry-failed.
+    `reason` is root | replace | reprocess | retry-failed | flagged.
     """
 
     number: int

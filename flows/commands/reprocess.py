@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from flows.options import with_settings
-from flows.settings import RUNNING, SELECTION, MatteSettings, load_settings
+from flows.reprocess_settings import ReprocessSettings
+from flows.settings import RUNNING, SELECTION, load_settings
 from flows.show_traffic import HELP as TRAFFIC_HELP
+from manifests.errors import UsageError
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)
 
@@ -19,6 +21,10 @@ EXAMPLES = """\
 cleanplate reprocess /data/mattes --subject 031
 
 cleanplate reprocess /data/mattes --subject 031 --cameras 222200037 --frames 100:200 --refine-mode full
+
+cleanplate reprocess /data/mattes --flagged fail --model rvm-mobilenetv3
+
+The frames that QC fails, of all subjects, by another model; then their numbers from before and after.
 """
 
 NOT_HERE = ("subjects", "layout", "plate", "geometry", "fingerprint", "write_frames", "replace", "retry_failed")
@@ -26,12 +32,15 @@ NOT_HERE = ("subjects", "layout", "plate", "geometry", "fingerprint", "write_fra
 
 
 @app.command(epilog=EXAMPLES)
-@with_settings(MatteSettings, without=NOT_HERE)
+@with_settings(ReprocessSettings, without=NOT_HERE)
 def reprocess(
     out: Annotated[str, typer.Argument(help="The output root.")],
     subject: Annotated[
-        str, typer.Option("--subject", "--subjects", help="Subjects, by commas.", rich_help_panel=SELECTION)
-    ],
+        str | None,
+        typer.Option(
+            "--subject", "--subjects", help="Subjects, by commas; all with --flagged.", rich_help_panel=SELECTION
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with any of these settings.", rich_help_panel=RUNNING)
     ] = None,
@@ -46,7 +55,9 @@ def reprocess(
 
     It is a new decision in the books: the masks are written over, their old receipts stay as history.
     """
-    settings = load_settings(MatteSettings, config, given | {"subjects": subject})
+    settings = load_settings(ReprocessSettings, config, given | {"subjects": subject})
+    if settings.subjects is None and settings.flagged is None:
+        raise UsageError("--subject: which frames? Name subjects, or give --flagged fail for those that QC fails.")
     from flows.running import run_reprocess
 
     mode = "json" if json_lines else "quiet" if quiet else "verbose" if verbose else "text"
