@@ -16,6 +16,9 @@ from manifests.ledger import ledger_folder
 from manifests.manifest import frames_path, plates_path
 from manifests.numbering import numbering_paths
 from manifests.ours import announced_paths, announced_plates, named_by_receipts, planned_paths
+from manifests.pages import take_out
+from manifests.qc import CAMERAS as QC_CAMERAS
+from manifests.qc import cameras_path
 from manifests.records import FileStat
 from manifests.runs import announced_by
 from manifests.scrub import naming, pages_of, scrub_records
@@ -57,6 +60,7 @@ def find_traces(out: Folder, subject: str) -> Traces:
     own = [*out.list(ledger_folder(subject)), *out.list(failures_folder(subject))]
     kept = {frames_path(subject), plates_path(subject), *numbering_paths(out, subject)}
     own += [stat for stat in out.list("_cleanplate/manifest") if stat.path in kept]
+    own += [stat for stat in out.list(QC_CAMERAS) if stat.path == cameras_path(subject)]
     own += [stat for stat in out.list(CLAIMS) if naming(subject).search(stat.path.replace("%2F", "/"))]
     announced = any(next(announced_by(run, subject), None) for run in books.runs)
     if not own and not announced and forgotten_record(out, subject) is None:
@@ -86,6 +90,7 @@ def forget(out: Folder, subject: str, by: str, when: str) -> Traces:
     out.delete(stat.path for stat in traces.files)
     _delete_leftovers(out, traces)
     out.delete(traces.pages)
+    take_out(out, subject)
     out.prune([*traces.places, *traces.pages])
     last = {frames_path(subject), plates_path(subject), *numbering_paths(out, subject)}
     out.delete(path for path in traces.books if path not in last)

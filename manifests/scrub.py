@@ -9,12 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 from manifests.decisions import DECISIONS
+from manifests.flagged import BEFORE
+from manifests.pages import GENERATOR, REPORT, owner_of
+from manifests.qc import CAMERAS
 from manifests.runs import RUNS
 from manifests.sharding import subject_folder
 from manifests.storage import Folder
 
 FORGOTTEN = "(forgotten)"
-PAGES = ("_cleanplate/qc", "_cleanplate/report")
+PAGES = ("_cleanplate/qc", REPORT)
 _TEXTS = (".html", ".json", ".csv", ".svg", ".js", ".md", ".txt")
 
 Names = Callable[[str], bool]
@@ -47,18 +50,30 @@ def scrub_records(out: Folder, subject: str) -> None:
 def pages_of(out: Folder, subject: str, others: tuple[str, ...]) -> list[str]:
     """Return pictures and pages that are of a subject, by their names, and pages that name it.
 
-    A name that begins with that of another, longer subject is that one's.
+    A name that begins with that of another, longer subject is that one's. Files of the report that all subjects share
+    are not among them: the subject is taken out of those.
     """
     name = naming(subject)
     longer = [naming(other) for other in others if other != subject and other.startswith(subject)]
     found = []
     for folder in PAGES:
         for stat in out.list(folder):
-            rest = stat.path[len(folder) + 1 :]
+            rest = re.sub(rf"^{BEFORE}/\d+/", "", stat.path).removeprefix(f"{folder}/")
+            if stat.path.startswith(f"{CAMERAS}/"):
+                continue  # named by subjects, and known to the books
+            owner = owner_of(stat.path) if folder == REPORT else None
+            if owner is not None:
+                found += [stat.path] if owner == subject_folder(subject) else []
+                continue
             is_own = name.match(rest) is not None and not any(other.match(rest) for other in longer)
-            if is_own or (rest.endswith(_TEXTS) and name.search(out.read(stat.path).decode(errors="replace"))):
+            if is_own or (rest.endswith(_TEXTS) and _names(name, out.read(stat.path).decode(errors="replace"))):
                 found.append(stat.path)
     return found
+
+
+def _names(name: re.Pattern[str], text: str) -> bool:
+    """Tell whether a page names a subject; the overview's own names none, whatever numbers are in it."""
+    return GENERATOR not in text and name.search(text) is not None
 
 
 def _scrub_json(data: bytes, subject: str, name: re.Pattern[str]) -> bytes:

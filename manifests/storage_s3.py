@@ -20,6 +20,17 @@ PART_BYTES = 50 << 20
 CLAIM_WAIT_S = 0.5
 """Longer than one small PUT takes; see `_put_by_claim`."""
 CONFLICT_TRIES, CONFLICT_WAIT_S = 10, 0.2
+CONTENT_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "webp": "image/webp",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+}
+"""What a browser has to be told of an object, or it saves a page instead of showing it."""
 
 
 class S3Folder:
@@ -70,7 +81,7 @@ class S3Folder:
     def write_atomic(self, path: str, data: bytes) -> None:
         """Put the object by one request, a large one by a multipart upload that is seen when it is completed."""
         if len(data) < 2 * self._part_bytes:
-            self._client.call("put_object", **self._at(path), Body=bytes(data))
+            self._client.call("put_object", **self._at(path), **_content_type(path), Body=bytes(data))
         else:
             self._put_in_parts(path, data)
 
@@ -245,6 +256,11 @@ class S3Folder:
         except FileNotFoundError:
             return False
         return True
+
+
+def _content_type(path: str) -> dict[str, str]:
+    known = CONTENT_TYPES.get(path.rpartition(".")[2])
+    return {} if known is None else {"ContentType": known}
 
 
 def _ns(time_utc: datetime | None) -> int | None:

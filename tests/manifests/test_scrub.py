@@ -52,3 +52,13 @@ def test_pages_are_a_subjects_by_name_or_because_they_name_it() -> None:
     out.write_atomic("_cleanplate/report/index.html", b"<b>031</b>")
     found = pages_of(out, "031", ("031", "0310", "031-b", "036"))
     assert sorted(found) == [f"_cleanplate/{n}" for n in ("qc/031.parquet", "report/031/a.jpg", "report/index.html")]
+
+
+def test_numbers_from_before_a_decision_are_a_subjects_too_whatever_the_decisions_number() -> None:
+    names = ["3/031.parquet", "3/036.parquet", "31/031.parquet", "31/036.parquet"]
+    out = MemoryFolder({f"_cleanplate/qc/before/{name}": b"rows" for name in names})
+    out.write_atomic("_cleanplate/qc/before/3/asked.json", b'{"selection": {"subjects": ["031"]}}')
+    out.write_atomic("_cleanplate/qc/before/31/asked.json", b'{"selection": {"subjects": null}}')
+    found = sorted(path.removeprefix("_cleanplate/qc/before/") for path in pages_of(out, "031", ("031", "036", "31")))
+    assert found == ["3/031.parquet", "3/asked.json", "31/031.parquet"]
+    assert pages_of(out, "31", ("031", "036", "31")) == []

@@ -470,3 +470,14 @@ def test_a_url_with_credentials_is_refused_without_repeating_them() -> None:
     with pytest.raises(UsageError, match="must not hold credentials") as refused:
         S3Folder("s3://AKIA1234:hidden@bucket/prefix", {})
     assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("index.html", "text/html"), ("assets/a.css", "text/css"), ("p.webp", "image/webp")]
+)
+def test_a_browser_is_told_what_a_page_is(moto_s3: Server, path: str, kind: str) -> None:
+    folder = open_folder(f"{moto_s3.new_bucket()}/report", moto_s3.options)
+    folder.write_atomic(path, b"<p>")
+    assert isinstance(folder, S3Folder)
+    answer = folder._client.call("head_object", **folder._at(path))
+    assert answer["ContentType"].startswith(kind)
