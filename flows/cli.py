@@ -17,13 +17,20 @@ from manifests.errors import CleanplateError
 COMMANDS = {
     "matte": "Matte a capture: frames and plates in, masks and receipts out. The main job.",
     "status": "Show what is done, pending and failed under an output root.",
+    "report": "Make pages that show how the mattes are: verdicts, time series, worst frames.",
+    "contact-sheet": "Put frames, masks and composites on one picture.",
     "reprocess": "Matte some frames again, with other settings if you like.",
+    "plan": "Say what a run would take: requests, GPU-hours, time, and what would be slowest.",
     "enumerate": "List a capture into the manifest of an output root.",
+    "check": "Check the plates of a capture before anything is matted.",
     "manifest": "Print the manifest: frames, holes and missing plates by camera.",
     "verify": "Check that every mask is there as its receipt says; queue what is damaged again.",
+    "qc": "Judge the mattes against each other: a verdict for each camera, and why.",
     "gc": "Show, or delete, what no run will ever need: leftovers, stale receipts, orphaned masks.",
     "forget": "Delete all that was made of a subject who withdraws.",
     "video": "Matte one video or folder of pictures: alpha, foreground and composite.",
+    "flagged": "Print the frames that QC flags, and export them as an exclusion list.",
+    "evaluate": "Compare mattes with true ones: MAD, MSE, SAD, Grad, Conn, dtSSD.",
     "weights": "List, fetch and verify the weights of the models.",
     "synth": "Make a synthetic multi-view capture with known alpha, to try things on.",
     "demo": "Make a small capture, matte it, and show the result.",
@@ -47,7 +54,7 @@ class LazyGroup(TyperGroup):
             return None
         if _asks_for_overview():
             return TyperCommand(cmd_name, short_help=COMMANDS[cmd_name], help=COMMANDS[cmd_name])
-        module = importlib.import_module(f"flows.commands.{cmd_name}")
+        module = importlib.import_module(f"flows.commands.{cmd_name.replace('-', '_')}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
         return command

@@ -8,20 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.artifacts import publish, publish_report
 from flows.engines import prepare_engines
 from flows.enumerate import enumerate_capture
+from flows.fresh import judge_stale
 from flows.matte import matte
+from flows.progress_artifact import told_progress
+from flows.report import ReportSettings, build_report
 from flows.reprocess import reprocess
+from flows.reprocess_settings import ReprocessSettings
 from flows.settings import EnumerateSettings, MatteSettings
 from flows.summary import Summary
 from flows.telling import count
 from flows.watch import QuietWatcher, Watcher
+from manifests.manifest import listed_subjects
 from manifests.storage import open_folder
 
 SUBJECTS_AT_ONCE = 2
@@ -74,7 +79,9 @@ def matte_captures(capture: str, out: str, settings: MatteSettings | None = None
     caller = CALLER.get() or Caller(FlowLogWatcher())
     prepare_engines()
     settings = settings or MatteSettings()
-    return _end(caller, matte(capture, out, settings, caller.watcher, _as_tasks, caller.dry_run))
+    with told_progress(caller.watcher) as watcher:
+        summary = matte(capture, out, settings, watcher, _as_tasks, caller.dry_run)
+    return _end(caller, summary, settings)
 
 
 @flow(name="reprocess-subject", task_runner=RUNNER, validate_parameters=True)
@@ -82,7 +89,37 @@ def reprocess_subject(out: str, subject: str, settings: MatteSettings | None = N
     """Matte frames of one subject again, by the settings that are given and else as they were made last."""
     caller = CALLER.get() or Caller(FlowLogWatcher())
     settings = (settings or MatteSettings()).model_copy(update={"subjects": subject.split(",")})
-    return _end(caller, reprocess(out, settings, caller.watcher, _as_tasks, caller.dry_run))
+    return _reprocess(caller, out, settings)
+
+
+@flow(name="reprocess-flagged", task_runner=RUNNER, validate_parameters=True)
+def reprocess_flagged(out: str, settings: ReprocessSettings | None = None) -> State[Any]:
+    """Matte again what QC fails, or what it gives the verdict that the settings say, of all or selected subjects."""
+    caller = CALLER.get() or Caller(FlowLogWatcher())
+    settings = settings or ReprocessSettings()
+    settings = settings if settings.flagged is not None else settings.model_copy(update={"flagged": "fail"})
+    return _reprocess(caller, out, settings)
+
+
+@flow(name="write-report", validate_parameters=True)
+def write_report(out: str, n_pictures: int = 24, settings: EnumerateSettings | None = None) -> State[Any]:
+    """Judge what is new of all or the selected subjects, bring the report up to date, and link it to the run."""
+    settings = settings or EnumerateSettings()
+    target = open_folder(out, settings.store_options)
+    subjects = [subject for subject in listed_subjects(target) if settings.selection.has_subject(subject)]
+    troubles = judge_stale(target, subjects, settings.store_options)
+    shown = ReportSettings(settings.subjects, n_pictures, store_options=settings.store_options)
+    built = build_report(target, shown)
+    troubles += built.troubles
+    publish_report(target)
+    message = f"{count(built.n_subjects, 'subject')}, {count(built.n_made, 'page')} made, {built.n_kept} up to date"
+    return Failed(message="; ".join([message, *troubles[:3]])) if troubles else Completed(message=message)
+
+
+def _reprocess(caller: Caller, out: str, settings: MatteSettings) -> State[Any]:
+    with told_progress(caller.watcher) as watcher:
+        summary = reprocess(out, settings, watcher, _as_tasks, caller.dry_run)
+    return _end(caller, summary, settings)
 
 
 def _as_tasks(subjects: Sequence[str], work_on: Callable[[str], None]) -> None:
@@ -109,25 +146,12 @@ def _is_infrastructure(_task: Any, _run: Any, state: State[Any]) -> bool:
     return isinstance(error, OSError) and not isinstance(error, InterruptedError)
 
 
-def _end(caller: Caller, summary: Summary) -> State[Any]:
-    """Publish a summary of the run and return the state that says how it ended."""
+def _end(caller: Caller, summary: Summary, settings: MatteSettings) -> State[Any]:
+    """Publish what a run came to and return the state that says how it ended."""
     caller.summary = summary
-    rows = [
-        {
-            "subject": camera.subject,
-            "sequence": camera.sequence,
-            "camera": camera.camera,
-            "frames": camera.n_frames,
-            "ok": camera.n_ok,
-            "pending": camera.n_pending,
-            "not ok": ", ".join(f"{count} {status}" for status, count in camera.failed.items()),
-        }
-        for camera in summary.cameras
-    ]
     message = (
         f"{summary.n_written} frames matted, {sum(camera.n_failed for camera in summary.cameras)} not ok, "
         f"{sum(camera.n_pending for camera in summary.cameras)} pending; masks under {summary.out_url}"
     )
-    if rows:
-        create_table_artifact(key="matte-summary", table=rows, description=message)
+    publish(summary, open_folder(summary.out_url, settings.store_options), message)
     return Completed(message=message) if not summary.exit_code else Failed(message=message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,3 +106,73 @@ def test_options_of_the_store_are_nowhere_in_prefects_books(tmp_path: Path) -> N
     assert on_ray(capture, tmp_path / "out", "--storage-option", "secret=hunter2-in-the-open").code == 0
     kept = [path for path in Path(os.environ["PREFECT_HOME"]).rglob("*") if path.is_file()]
     assert not [path for path in kept if b"hunter2-in-the-open" in path.read_bytes()]
+
+
+def artifacts_of_the_last_run() -> dict[str, list[object]]:
+    """Return what the server keeps of the last flow run: (type, data, description) by key, the oldest first."""
+    import asyncio
+
+    from prefect.client.orchestration import get_client
+
+    async def read() -> dict[str, list[object]]:
+        async with get_client() as client:
+            latest = max(await client.read_flow_runs(), key=lambda run: run.expected_start_time)
+            mine = [one for one in await client.read_artifacts() if one.flow_run_id == latest.id]
+            found: dict[str, list[object]] = {}
+            for one in sorted(mine, key=lambda one: one.created):
+                found.setdefault(one.key, []).append((one.type, one.data, one.description))
+            return found
+
+    return asyncio.run(read())
+
+
+def test_a_run_leaves_its_artifacts_in_the_server(tmp_path: Path) -> None:
+    from flows.prefect_flows import matte_captures, reprocess_flagged, write_report
+
+    capture, out = make_synth(tmp_path / "capture", n_cameras=2, n_frames=2, size_px=64), tmp_path / "out"
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[border_top]\nreview = -1\nfail = -0.5\n")  # every value is above
+    settings = {"model": "plate-difference", "executor": "local", "limits": str(limits)}
+    matte_captures(str(capture), str(out), settings, return_state=True)  # type: ignore[arg-type]
+    found = artifacts_of_the_last_run()
+    assert set(found) == {"matte-summary", "matte-worst", "matte-progress"}  # no report yet
+    ((kind, data, words),) = found["matte-progress"]
+    assert (kind, float(data), words) == ("progress", 100.0, "4 of 4 frames")
+    ((kind, data, _),) = found["matte-summary"]
+    rows = json.loads(data)
+    assert kind == "table" and [(row["verdict"], row["measure"]) for row in rows] == [("fail", "border_top")] * 2
+    ((kind, data, _),) = found["matte-worst"]
+    assert kind == "markdown" and "2 cameras: 0 pass, 0 review, 2 fail" in data and "border top" in data
+
+    state = write_report(str(out), return_state=True)
+    assert state.is_completed(), state.message
+    link = f"file://{out}/_cleanplate/report/index.html"
+    assert [data for _, data, _ in artifacts_of_the_last_run()["matte-report"]] == [f"[Report of the mattes]({link})"]
+
+    again = {"executor": "local", "flagged": "fail", "quality": 60}
+    state = reprocess_flagged(str(out), again, return_state=True)  # type: ignore[arg-type]
+    assert state.is_completed() and state.message.startswith("4 frames matted")
+    assert set(artifacts_of_the_last_run()) == {"matte-summary", "matte-worst", "matte-progress", "matte-report"}
+
+
+def test_progress_is_told_while_a_run_is_under_way(tmp_path: Path) -> None:
+    from prefect import flow
+
+    from flows.progress_artifact import told_progress
+    from flows.watch import QuietWatcher
+    from manifests.records import ShardSummary
+
+    seen: list[float] = []
+
+    @flow
+    def run() -> None:
+        with told_progress(QuietWatcher(), every_s=0.1) as watcher:
+            watcher.planned(10, 2)
+            watcher.settled(ShardSummary("s", "031", "", "7", "r", 5, {"ok": 5}, None, 0.1, 9, "w"))
+            deadline = time.monotonic() + 20
+            while not seen or (seen[-1] != 50 and time.monotonic() < deadline):
+                time.sleep(0.1)
+                seen.extend(float(data) for _, data, _ in artifacts_of_the_last_run()["matte-progress"])
+
+    run()
+    assert seen[-1] == 50.0
