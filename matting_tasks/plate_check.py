@@ -38,6 +38,8 @@ LESS_SURE = 0.06
 """What is added to the limits of `contaminated` for a plate that does not look like one of the frames."""
 FAR_WORSE = 0.6
 """A plate that is a copy is the wrong one for the camera that it fits less than so much as well as the other."""
+WORSE = 0.8
+"""Likewise for a plate that no other camera has, whatever gain it is given."""
 ENCODED_TWICE = 4
 """Levels that a picture changes by when a JPEG is decoded and encoded again."""
 STEP = 2
@@ -104,6 +106,7 @@ def _swapped(views: Sequence[View]) -> dict[str, PlateFault]:
 
     Either a plate fits a camera's frames better than its own does, and better than those of the camera that has it. Or
     two plates are one picture, a copy over one that is lost, and it fits one of the cameras far worse than the other.
+    Or a plate fits another camera as it is, and this one far worse by any gain: that camera's may be at fault as well.
     Where all walls look alike, no plate is accused.
     """
     thin = [_thin(view) for view in views]
@@ -119,6 +122,8 @@ def _swapped(views: Sequence[View]) -> dict[str, PlateFault]:
                 better = max(better, foreign.share - own.share)
             if own.as_it_is < FAR_WORSE * lent.as_it_is and _is_same(thin[place], thin[n]):
                 better = max(better, lent.as_it_is - own.as_it_is)
+            if own.share < WORSE * lent.as_it_is:
+                better = max(better, lent.as_it_is - own.share)
         fault = judge(view.camera, "swapped", better)
         if fault is not None:
             found[view.camera] = fault

@@ -126,3 +126,9 @@ def test_pads_have_no_part() -> None:
         frames = [np.where(visible[..., None], frame, 0).astype(np.uint8) for frame in view.frames]
         views.append(replace(view, frames=frames, visible=visible))  # the plate's pads were not blackened
     assert found(views) == []
+
+
+def test_a_swapped_plate_is_named_though_that_of_its_own_camera_is_at_fault_too() -> None:
+    views = rig()
+    views = with_plate(with_plate(views, 1, taken(scene(2), 77)), 2, taken(scene(2) * 1.3, 78), "plate2")
+    assert found(views) == [("cam1", "swapped", "fail"), ("cam2", "relit", "fail")]
