@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from manifests.errors import SchemaUnknown
 from manifests.measures import FRAME_MEASURES
 from manifests.qc import CameraMeasure, CameraVerdict, QcFrames, SubjectQc
 from manifests.tables import from_parquet, to_parquet
@@ -81,9 +83,10 @@ def read_qc_frames(data: bytes, path: str, measures: Sequence[str] | None = None
     """Return the QC of a subject's frames with some or all measures; raises SchemaUnknown."""
     wanted = FRAME_MEASURES if measures is None else tuple(measures)
     arrow, meta = from_parquet("qc", data, path, QC_FRAMES)
-    texts = {name: _plain(arrow[name], kind) for name, kind in _KINDS.items()}
-    numbers = {name: arrow[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in wanted}
-    return QcFrames(subject=meta["subject"], **texts, measures=numbers)
+    with _named(path):
+        texts = {name: _plain(arrow[name], kind) for name, kind in _KINDS.items()}
+        numbers = {name: arrow[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in wanted}
+        return QcFrames(subject=meta["subject"], **texts, measures=numbers)
 
 
 def write_camera_measures(subject: SubjectQc) -> bytes:
@@ -98,12 +101,13 @@ def write_camera_measures(subject: SubjectQc) -> bytes:
 def read_camera_measures(data: bytes, path: str) -> SubjectQc:
     """Return the verdicts and measures of a subject's cameras; raises SchemaUnknown."""
     arrow, meta = from_parquet("qc of cameras", data, path, QC_CAMERAS)
-    name = meta["subject"]
-    rows = [
-        CameraMeasure(**{**row, "subject": name, "worst_frames": tuple(json.loads(row["worst_frames"]))})
-        for row in arrow.select(QC_CAMERAS.names).to_pylist()
-    ]
-    return _subject(meta, rows)
+    with _named(path):
+        name = meta["subject"]
+        rows = [
+            CameraMeasure(**{**row, "subject": name, "worst_frames": tuple(json.loads(row["worst_frames"]))})
+            for row in arrow.select(QC_CAMERAS.names).to_pylist()
+        ]
+        return _subject(meta, rows)
 
 
 def read_verdicts(data: bytes, path: str) -> SubjectQc:
@@ -112,7 +116,8 @@ def read_verdicts(data: bytes, path: str) -> SubjectQc:
     Raises SchemaUnknown.
     """
     _, meta = from_parquet("qc of cameras", data, path, QC_CAMERAS, ["sequence"])
-    return _subject(meta, [])
+    with _named(path):
+        return _subject(meta, [])
 
 
 def join_cameras(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
@@ -124,10 +129,11 @@ def join_cameras(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
     verdicts: list[dict[str, Any]] = []
     for path, data in files:
         arrow, meta = from_parquet("qc of cameras", data, path, QC_CAMERAS)
-        subject = pa.array([meta["subject"]] * len(arrow), pa.string())
-        tables.append(arrow.select(QC_CAMERAS.names).add_column(0, "subject", subject))
-        told = (asdict(_verdict(said)) for said in meta["verdicts"])
-        verdicts += [row | {"worst_frames": json.dumps(row["worst_frames"])} for row in told]
+        with _named(path):
+            subject = pa.array([meta["subject"]] * len(arrow), pa.string())
+            tables.append(arrow.select(QC_CAMERAS.names).add_column(0, "subject", subject))
+            told = [asdict(_verdict(said)) for said in meta["verdicts"]]
+            verdicts += [row | {"worst_frames": json.dumps(row["worst_frames"])} for row in told]
     joined = {"cameras": pa.Table.from_pylist(verdicts, schema=QC_VERDICTS), "measures": pa.concat_tables(tables)}
     parquet = {f"{name}.parquet": to_parquet(f"report of {name}", arrow, {}) for name, arrow in joined.items()}
     return parquet | {f"{name}.csv": _csv(arrow) for name, arrow in joined.items()}
@@ -138,6 +144,18 @@ def frames_csv(frames: QcFrames) -> bytes:
     columns = {name: pa.array(getattr(frames, name)).cast(_text(kind)) for name, kind in _KINDS.items()}
     numbers = {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in frames.measures.items()}
     return _csv(pa.table({"subject": pa.array([frames.subject] * len(frames), pa.string()), **columns, **numbers}))
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Name the file whose metadata are not those of a table of QC."""
+    try:
+        yield
+    except (pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as err:
+        raise SchemaUnknown(
+            f"{path} is no whole table of QC ({type(err).__name__}: {err}): it is damaged or foreign. Delete it; "
+            "cleanplate qc makes it again."
+        ) from err
 
 
 def _csv(arrow: pa.Table) -> bytes:

@@ -21,11 +21,13 @@ from corpus.verdicts import CRASHED, NAMED, RIGHT, SILENT, VALID, Verdict
 from manifests.decisions import Decision, read_decisions
 from manifests.errors import SchemaUnknown
 from manifests.numbering import read_numbering, settle_numbering
+from manifests.qc import CAMERAS, QC, QcFrames
 from manifests.receipts import read_all_receipts
 from manifests.root import ROOT, read_root
 from manifests.sharding import FrameTable
 from manifests.storage_memory import MemoryFolder
 from manifests.tables import read_frames, read_plates, read_rows
+from manifests.tables_qc import read_camera_measures, read_qc_frames
 
 SUBJECTS = "031", "032"
 DECISION = "_cleanplate/decisions/1.json"
@@ -87,12 +89,8 @@ def judge_books(bads: Iterator[BadBook]) -> list[Verdict]:
 
 def read_book(folder: MemoryFolder, path: str) -> object:
     """Read a file of the books, and return what it says as something that can be compared."""
-    if path == ROOT:
-        return read_root(folder)
-    if path == DECISION:
-        return read_decisions(folder, _root_decision())
-    if path == NUMBERING:
-        return read_numbering(folder, SUBJECTS[0])
+    if path in (ROOT, DECISION, NUMBERING):
+        return _read_text(folder, path)
     if path.startswith("_cleanplate/ledger/"):
         subject = path.split("/")[2]
         _, damages = read_all_receipts(folder, subject)  # as verify reads it
@@ -102,8 +100,28 @@ def read_book(folder: MemoryFolder, path: str) -> object:
         return rows
     if path.endswith(".plates.parquet"):
         return read_plates(folder.read(path), path)
+    if path.startswith(CAMERAS):
+        return read_camera_measures(folder.read(path), path)
+    if path.startswith(QC):
+        return _said(read_qc_frames(folder.read(path), path))
     frames, meta = read_frames(folder.read(path), path)
     return meta, frames.subject, [_column(frames, name) for name in [field.name for field in fields(FrameTable)][1:]]
+
+
+def _read_text(folder: MemoryFolder, path: str) -> object:
+    if path == ROOT:
+        return read_root(folder)
+    return read_decisions(folder, _root_decision()) if path == DECISION else read_numbering(folder, SUBJECTS[0])
+
+
+def _said(frames: QcFrames) -> list[object]:
+    """Return the columns of a table of QC; repr tells two unknown numbers to be the same."""
+    columns = [getattr(frames, one.name) for one in fields(QcFrames) if one.name not in ("subject", "measures")]
+    return [
+        frames.subject,
+        *(column.tolist() for column in columns),
+        repr({k: v.tolist() for k, v in frames.measures.items()}),
+    ]
 
 
 def _judge(bad: BadBook) -> Verdict:
@@ -138,7 +156,7 @@ def _tables() -> Iterator[pa.Table]:
     yield pa.table({"subject": ["031"], "camera": [1], "frame": ["zero"]})
     for said in (b"", b"{}", b"[]", b"7", b'{"table": "rows"}', b'{"schema": "x", "table": "frames"}', b"\xff\xfe"):
         yield pa.table({"subject": ["031"]}).replace_schema_metadata({b"cleanplate": said})
-    for kind in ("frames", "plates", "rows"):
+    for kind in ("frames", "plates", "rows", "qc", "qc of cameras"):
         said = json.dumps({"schema": 1, "table": kind, "subject": "031"}).encode()
         yield pa.table({"subject": ["031"]}).replace_schema_metadata({b"cleanplate": said})
         columns = {"subject": [b"\xff"], "camera": [[1]], "shard_id": [None], "status": [2], "frame": ["x"]}
