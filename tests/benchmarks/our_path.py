@@ -104,7 +104,7 @@ class Runner:
         build = build_no_network if setting.without_network else build_by_name
         self.n_lines = CPU_SLOTS if setting.recipe.numerics.device_class == "cpu" else 1
         self.phases = Phases()
-        self.rows: list[FrameRow] = []
+        self._rows: dict[str, Sequence[FrameRow]] = {}  # of a shard that is tried again, those of the last try
         known = {"commit": self._commit} if "commit" in {field.name for field in fields(WorkerSettings)} else {}
         self.pool = InProcessPool(
             WorkerSettings(
@@ -124,7 +124,7 @@ class Runner:
 
     def matte(self, groups: Sequence[Sequence[Shard]]) -> float:
         """Matte groups of shards; return the seconds to the last receipt. Raises RuntimeError for a failure."""
-        self.rows.clear()
+        self._rows.clear()
         self.phases.clear()
         started = time.perf_counter()
         for outcome in self.pool.matte(groups):
@@ -137,8 +137,13 @@ class Runner:
             raise RuntimeError(f"{len(bad)} of {len(self.rows)} frames are not ok: {bad[0].error}")
         return wall_s
 
+    @property
+    def rows(self) -> list[FrameRow]:
+        """Return the rows that were committed."""
+        return [row for rows in self._rows.values() for row in rows]
+
     def _commit(self, out: Folder, shard: Shard, rows: Sequence[FrameRow], meta: Mapping[str, Any]) -> None:
-        self.rows += rows
+        self._rows[shard.shard_id] = rows
         try:
             commit_receipt(out, shard, rows, meta)
         except ModuleNotFoundError as err:  # a machine without pyarrow: masks are all that it is there for
