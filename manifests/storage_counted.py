@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from io import SEEK_END, BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from manifests.records import FileStat
 from manifests.storage import LocalFolder
@@ -41,8 +43,12 @@ class CountedFolder(LocalFolder):
 
     def write_atomic(self, path: str, data: bytes) -> None:
         """Write a file that is seen whole or not at all."""
-        self.meter.sent("put", len(data))
-        super().write_atomic(path, data)
+        self.write_from(path, BytesIO(data))
+
+    def write_from(self, path: str, source: BinaryIO) -> None:
+        """Write what `source` holds, seen whole or not at all."""
+        self.meter.sent("put", source.seek(0, SEEK_END))
+        super().write_from(path, source)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a file unless there is one."""

@@ -6,6 +6,7 @@ import errno
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from manifests.records import FileStat
 
@@ -45,6 +46,11 @@ class MemoryFolder:
         """Set the file."""
         with self._lock:
             self.files[path] = bytes(data)
+
+    def write_from(self, path: str, source: BinaryIO) -> None:
+        """Set the file to what `source` holds."""
+        source.seek(0)
+        self.write_atomic(path, source.read())
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Set the file unless there is one."""

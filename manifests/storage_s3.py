@@ -7,8 +7,10 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from io import SEEK_END, BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from manifests.errors import UsageError
 from manifests.records import FileStat
@@ -83,7 +85,16 @@ class S3Folder:
         if len(data) < 2 * self._part_bytes:
             self._client.call("put_object", **self._at(path), **_content_type(path), Body=bytes(data))
         else:
-            self._put_in_parts(path, data)
+            self._put_in_parts(path, BytesIO(data))
+
+    def write_from(self, path: str, source: BinaryIO) -> None:
+        """Put what `source` holds from its start on, part by part where it is large."""
+        n_bytes = source.seek(0, SEEK_END)
+        source.seek(0)
+        if n_bytes < 2 * self._part_bytes:
+            self.write_atomic(path, source.read())
+        else:
+            self._put_in_parts(path, source)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Put an object unless there is one, by a conditional PUT or, where the server has none, by a claim."""
@@ -177,30 +188,40 @@ class S3Folder:
                 raise OSError(f"{self.url}: the server cut a listing short and does not say how to go on")
             named["ContinuationToken"] = page["NextContinuationToken"]
 
-    def _put_in_parts(self, path: str, data: bytes) -> None:
+    def _put_in_parts(self, path: str, source: BinaryIO) -> None:
         """Upload parts and complete them; until then nothing is seen, and what fails is aborted."""
         upload = self._at(path) | {
             "UploadId": self._client.call("create_multipart_upload", **self._at(path))["UploadId"]
         }
         try:
             parts = []
-            for number, start in enumerate(range(0, len(data), self._part_bytes), 1):
-                part = bytes(data[start : start + self._part_bytes])
+            for number, part in enumerate(self._parts(source), 1):
                 answer = self._client.call("upload_part", **upload, PartNumber=number, Body=part)
                 parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-            self._complete(path, upload, parts, data)
+            self._complete(path, upload, parts, source)
         except OSError:
             with contextlib.suppress(OSError):
                 self._client.call("abort_multipart_upload", **upload)
             raise
 
-    def _complete(self, path: str, upload: dict[str, str], parts: Sequence[dict[str, Any]], data: bytes) -> None:
+    def _complete(self, path: str, upload: dict[str, str], parts: Sequence[dict[str, Any]], source: BinaryIO) -> None:
         try:
             self._client.call("complete_multipart_upload", **upload, MultipartUpload={"Parts": parts})
         except FileNotFoundError:
             # A retried completion can be told that there is no such upload, by its own first success.
-            if self.read(path) != data:
+            size = self._part_bytes
+            parts_there = (
+                self.read_range(path, number * size, (number + 1) * size) == part
+                for number, part in enumerate(chain(self._parts(source), [b""]))
+            )
+            if not all(parts_there):
                 raise
+
+    def _parts(self, source: BinaryIO) -> Iterator[bytes]:
+        """Yield what `source` holds, from its start on, in parts."""
+        source.seek(0)
+        while part := source.read(self._part_bytes):
+            yield part
 
     def _put_conditionally(self, path: str, data: bytes) -> bool:
         failure: OSError | None = None

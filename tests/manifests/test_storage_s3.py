@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.server
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -419,8 +420,11 @@ def test_object_in_parts_is_seen_when_it_is_completed(server: Server, url: str) 
     folder = S3Folder(url, server.options, part_bytes=5 << 20)
     data = bytes(range(256)) * (12 << 12)
     folder.write_atomic("large", data)
-    assert folder.read("large") == data
-    assert [stat.size_bytes for stat in folder.list()] == [len(data)]
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        folder.write_from("copied", file)
+    assert folder.read("large") == folder.read("copied") == data
+    assert [stat.size_bytes for stat in folder.list()] == [len(data)] * 2
     assert list(folder.leftovers()) == []
 
 
