@@ -16,6 +16,8 @@ EXAMPLES = """\
 
 cleanplate plan /data/capture --gpus 8 --rate 20 --cpu 0.15
 
+cleanplate plan s3://lab/capture --gpus 64 --rate 20 --cpu 0.06 --pack --gpu-price 2.5
+
 cleanplate matte /data/capture --out /tmp/try --frames 0:64 && cleanplate plan /data/capture --out /tmp/try --gpus 64
 """
 
@@ -30,17 +32,20 @@ def plan(
     cpu: Annotated[float | None, typer.Option(help="Seconds of one core a frame: decoding, encoding.", min=0)] = None,
     cores: Annotated[int | None, typer.Option(help="Cores of all machines; 8 a GPU if not given.", min=1)] = None,
     store_gbit: Annotated[float, typer.Option(help="Gbit/s between all machines and the store.", min=1e-6)] = 25.0,
+    pack: Annotated[bool, typer.Option("--pack", help="One tar a shard, as matte --pack writes it.")] = False,
+    qc: Annotated[bool, typer.Option("--qc/--no-qc", help="Judge each subject while the run goes on.")] = True,
     gpu_price: Annotated[float, typer.Option(help="Dollars an hour of one GPU.", min=0)] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     *,
     given: dict[str, Any],
 ) -> None:
-    """Say what a run would take: frames, shards, bytes, requests, GPU-hours, time, and what would be slowest.
+    """Say what a run would take: frames, shards, bytes, objects, requests, GPU-hours, time, and what is slowest.
 
     Lists the capture and writes nothing. What runs side by side is taken to be as slow as its slowest part: a run
-    takes a little longer, for parts wait for each other.
+    takes a little longer, for parts wait for each other. docs/scale.md simulates it.
     """
     settings = load_settings(EnumerateSettings, None, given)
     from flows.planning import Cluster, print_plan
 
-    print_plan(capture, out, settings, Cluster(gpus, rate, cpu, cores, store_gbit, gpu_price), as_json)
+    cluster = Cluster(gpus, rate, cpu, cores, store_gbit, gpu_price, pack, qc)
+    print_plan(capture, out, settings, cluster, as_json)
