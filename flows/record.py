@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import importlib.metadata
-import json
 import logging
 import platform
 import sys
@@ -13,17 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flows.books import Books
+from flows.costs import Hold, cost_record
+from flows.run_meter import metered
 from flows.summary import Summary, Todo
+from manifests.log_lines import OUR_LOGGERS as OUR_LOGGERS
+from manifests.log_lines import JsonLines, about
 from manifests.runs import log_path, new_run_id, write_run
 from manifests.storage import Folder, user_temporary_file
-
-OUR_LOGGERS = ("cleanplate", "flows", "matting_tasks", "manifests")
+from manifests.traffic import joined, traffic_of
 
 
 @contextmanager
 def recorded(books: Books, busy: Sequence[Todo], summary: Summary) -> Iterator[None]:
-    """Keep the record and the log of a run: who, what, when, with which versions, and how it ended."""
-    summary.run_id = new_run_id()
+    """Keep the record and the log of a run: who, what, when, with which versions, how it ended and what it cost."""
+    summary.run_id, started = new_run_id(), time.monotonic()
     record = {
         "state": "running",
         "started": _now(),
@@ -40,15 +42,19 @@ def recorded(books: Books, busy: Sequence[Todo], summary: Summary) -> Iterator[N
         "log": log_path(summary.run_id),
     }
     write_run(books.out, summary.run_id, record)
-    with logging_to(books.out, log_path(summary.run_id)):
+    with logging_to(books.out, log_path(summary.run_id)), about(run=summary.run_id):
         try:
-            yield
+            with metered(books, busy, summary):
+                yield
         finally:
+            summary.hold = Hold.of(books.machine, books.workforce, summary.worker_s, time.monotonic() - started)
             ended = {"state": _state(sys.exception()), "ended": _now()}
             counts = {"n_written": summary.n_written, "n_bytes": summary.n_bytes}
             failures = [failure.shard_id for failure in summary.failures]
+            traffic = joined([summary.traffic, traffic_of(books.out)])
+            cost = {"cost": cost_record(summary.hold, summary.n_written, summary.device_s, traffic)}
             with _not_instead_of(sys.exception()):
-                write_run(books.out, summary.run_id, record | ended | counts | {"failed_shards": failures})
+                write_run(books.out, summary.run_id, record | ended | counts | cost | {"failed_shards": failures})
 
 
 @contextmanager
@@ -67,7 +73,7 @@ def logging_to(out: Folder, path: str) -> Iterator[None]:
     target = out.local_path(path)
     file = target or user_temporary_file(".log")
     handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(_JsonFormatter())
+    handler.setFormatter(JsonLines())
     handler.setLevel(logging.INFO)
     ours = [logging.getLogger(name) for name in OUR_LOGGERS]
     for logger in ours:
@@ -108,14 +114,3 @@ def user_name() -> str:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
-        line["text"] = record.getMessage()
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)

@@ -6,17 +6,18 @@ import io
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import asdict
 
 from rich.console import Console
 
+from flows.costs import cost_record
 from flows.engines import prepare_engines
 from flows.enumerate import enumerate_capture
 from flows.flagged import show_compared
 from flows.matte import matte
-from flows.record import OUR_LOGGERS
+from flows.relay import warnings_to
 from flows.reprocess import reprocess
 from flows.reprocess_settings import ReprocessSettings
 from flows.settings import EnumerateSettings, MatteSettings
@@ -24,7 +25,7 @@ from flows.show import plain_console, reasons_of, show_plan, show_summary
 from flows.show_traffic import show_traffic, traffic_record
 from flows.summary import Summary
 from flows.telling import tell
-from flows.watch import JsonLinesWatcher, RichWatcher, WarningsToWatcher, Watcher, make_watcher
+from flows.watch import JsonLinesWatcher, RichWatcher, Watcher, make_watcher
 from manifests.errors import CleanplateError, Fault
 from manifests.storage import open_folder
 from manifests.traffic import traffic_of
@@ -69,7 +70,7 @@ def run_enumerate(capture: str, out: str, settings: EnumerateSettings, verbose: 
             found.append(one)
             status.update(f"Listing {source.url}: {len(found)} subjects, {sum(e.n_frames for e in found):,} frames")
     watcher = RichWatcher(console)
-    with _warnings_to(watcher):
+    with warnings_to(watcher):
         tell(found, watcher.say, watcher.warn)
     if verbose:
         show_traffic(console, traffic_of(source, target))
@@ -80,7 +81,7 @@ def _watched(mode: str, dry_run: bool, run: Callable[[Watcher], Summary]) -> int
     console = plain_console(file=sys.stdout)
     prepare_engines()
     watcher = make_watcher(mode, console, sys.stdout)
-    with watcher, _warnings_to(watcher), redirect_stdout(_EngineTalk()):
+    with watcher, warnings_to(watcher), redirect_stdout(_EngineTalk()):
         try:
             summary = run(watcher)
         except CleanplateError as err:
@@ -117,6 +118,8 @@ def _tell_summary(watcher: JsonLinesWatcher, summary: Summary) -> None:
     told = {"cameras": cameras, "exit_code": summary.exit_code, "out": summary.out_url}
     if summary.compared:
         told["compared"] = [asdict(row) for row in summary.compared]
+    if summary.hold is not None:
+        told["cost"] = cost_record(summary.hold, summary.n_written, summary.device_s, summary.traffic)
     watcher.event("summary", told | {"traffic": traffic_record(summary.traffic)})
 
 
@@ -143,25 +146,9 @@ class _EngineTalk(io.TextIOBase):
         return len(text)
 
 
-@contextmanager
-def _warnings_to(watcher: Watcher) -> Iterator[None]:
-    """Show warnings of our own loggers through the watcher, and keep their records from the engines' handlers."""
-    handler, shown = WarningsToWatcher(watcher), logging.NullHandler()
-    ours = [logging.getLogger(name) for name in OUR_LOGGERS]
-    for logger in ours:
-        logger.propagate = False
-        logger.addHandler(shown if logger.name == "cleanplate" else handler)  # what a watcher logs it has shown
-    try:
-        yield
-    finally:
-        for logger in ours:
-            logger.removeHandler(handler)
-            logger.removeHandler(shown)
-
-
 def _in_flow(watcher: Watcher, start: Callable[[], object]) -> Summary:
     """Run a flow in this process with a watcher of ours, and return what it summed up."""
-    from flows.prefect_flows import CALLER, Caller
+    from flows.prefect_tasks import CALLER, Caller
     from flows.server import prefect_server
 
     caller = Caller(watcher)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from flows.costs import cost_words
 from flows.summary import Summary
 from flows.telling import count
 from manifests.plan import MOST_ERRORS, CameraStatus
@@ -78,6 +79,9 @@ def show_summary(console: Console, summary: Summary, resume: str) -> None:
             f"{count(summary.n_written, 'frame')} matted in {summary.seconds:.1f} s ({rate:.1f} frames/s), "
             f"{summary.n_bytes / 1e6:.1f} MB written.",
         )
+    if summary.hold is not None:
+        for line in cost_words(summary.hold, summary.n_written, summary.device_s, summary.traffic):
+            console.print(line, soft_wrap=True, highlight=False)
     without_plate = [camera for camera in summary.cameras if camera.fallback]
     if without_plate:
         names = ", ".join(dict.fromkeys(f"{camera.subject}/{camera.camera}" for camera in without_plate))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from flows.costs import Hold
 from manifests.comparing import Compared
 from manifests.plan import Announcement, CameraStatus
 from manifests.qc import SubjectQc
@@ -55,7 +57,11 @@ class Todo:
 
 @dataclass(slots=True)
 class Summary:
-    """How a run ended, for the selection that it was about."""
+    """How a run ended, for the selection that it was about.
+
+    `by_status` counts the frames of the shards that it committed, `worker_s` the seconds of all its workers, `hold`
+    says what they held.
+    """
 
     out_url: str
     n_written: int = 0
@@ -65,6 +71,11 @@ class Summary:
     cameras: list[CameraStatus] = field(default_factory=list)
     failures: list[ShardFailure] = field(default_factory=list)
     run_id: str | None = None
+    by_status: Counter[str] = field(default_factory=Counter)
+    n_shards: int = 0
+    hold: Hold | None = None
+    worker_s: float = 0.0
+    device_s: float = 0.0
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     qc: dict[str, SubjectQc] = field(default_factory=dict)
     compared: list[Compared] = field(default_factory=list)
@@ -81,6 +92,9 @@ class Summary:
                 self.failures.append(outcome)
                 self.n_failed_in_a_row += 1
             else:
+                self.by_status.update(outcome.by_status)
+                self.n_shards += 1
+                self.device_s += outcome.device_s
                 self.n_written += outcome.by_status.get("ok", 0)
                 self.n_bytes += outcome.bytes_written
                 self.n_failed_in_a_row = 0

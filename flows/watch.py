@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from manifests.log_lines import fields_of
 from manifests.records import ShardFailure, ShardSummary
 
 log = logging.getLogger("cleanplate")
@@ -80,10 +81,12 @@ class QuietWatcher:
         """Log what became of a shard, a line each."""
         if isinstance(outcome, ShardFailure):
             text = "subject %s shard %s worker %s: %s: %s"
-            log.error(text, outcome.subject, outcome.shard_id, outcome.worker, outcome.kind, outcome.message)
+            said: tuple[object, ...] = (outcome.kind, outcome.message)
+            log.error(text, outcome.subject, outcome.shard_id, outcome.worker, *said, extra=fields_of(outcome))
         else:
             text = "subject %s shard %s worker %s: %s in %.2f s"
-            log.info(text, outcome.subject, outcome.shard_id, outcome.worker, outcome.by_status, outcome.seconds)
+            said = (outcome.by_status, outcome.seconds)
+            log.info(text, outcome.subject, outcome.shard_id, outcome.worker, *said, extra=fields_of(outcome))
 
     def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
         """Say nothing."""

@@ -167,7 +167,7 @@ class FrameRow:
 
 @dataclass(frozen=True, slots=True)
 class ShardSummary:
-    """The about 1 kB that goes back from a worker when a shard is committed."""
+    """The about 1 kB that goes back from a worker when a shard is committed; `device_s` of `seconds` on the device."""
 
     shard_id: str
     subject: str
@@ -180,6 +180,7 @@ class ShardSummary:
     seconds: float
     bytes_written: int
     worker: str
+    device_s: float = 0.0
 
     @property
     def n_failed(self) -> int:

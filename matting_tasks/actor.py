@@ -1,21 +1,27 @@
-"""The one remote class: a worker in a Ray actor."""
+"""The one remote class: a worker in a Ray actor, its numbers told as Ray's metrics, its log as JSON lines."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import ray
+from ray.util.metrics import Counter, Gauge
 
 from manifests.errors import CleanplateError
-from manifests.records import Frame, Shard, ShardFailure
+from manifests.log_lines import OUR_LOGGERS, JsonLines, about, fields_of
+from manifests.records import Frame, Shard, ShardFailure, ShardSummary
 from manifests.traffic import Traffic
+from matting_tasks.exporting import DEATHS, Exporter, Metric, Sample, worker_samples
 from matting_tasks.worker import Outcome, Worker, WorkerSettings, is_device_failure
+
+log = logging.getLogger(__name__)
 
 GRACE_S = 8.0
 """Between SIGTERM and the end of the process, whatever is in its hands."""
@@ -29,21 +35,31 @@ class MattingActor:
         """Keep the settings; nothing heavy, so that a fault of the set-up is an answer and not a death."""
         self._settings = settings
         self._worker: Worker | None = None
+        self._exporter: Exporter | None = None
         self._end_as_ray_does: Any = signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def prepare(self) -> CleanplateError | None:
         """Open the stores and build the model; return the error if that cannot be."""
+        _log_json_lines()
         try:
             with _an_exit_ends_the_process():
                 self._worker = Worker(self._settings)
         except CleanplateError as err:
             return err
+        self._exporter = ray_exporter(self._samples).start()
+        log.info("ready: %s", self._settings.recipe.model, extra={"worker": self._worker.name})
         return None
 
     def matte(self, shards: Sequence[Shard]) -> list[Outcome]:
         """Matte shards; a GPU that failed under them ends this process, for nothing after can be trusted."""
-        with _an_exit_ends_the_process():
-            outcomes = self._ready().matte(shards)
+        worker = self._ready()
+        with _an_exit_ends_the_process(), _about_shards(shards, worker.name):
+            log.info("begun")
+            outcomes = worker.matte(shards)
+        for outcome in outcomes:
+            _account(outcome, worker)
+        if self._exporter is not None:
+            self._exporter.publish()
         if any(isinstance(outcome, ShardFailure) and outcome.kind == "device" for outcome in outcomes):
             os._exit(1)
         return outcomes
@@ -64,7 +80,13 @@ class MattingActor:
         if self._worker is None:
             return {}
         self._worker.stop()
+        if self._exporter is not None:
+            self._exporter.stop()  # Ray tells the rest when the process ends, also by ray.kill
         return self._worker.traffic()
+
+    def _samples(self) -> Iterable[Sample]:
+        worker = self._ready()
+        return worker_samples(worker.meters, worker.traffic_by_store(), self._settings.recipe.model)
 
     def _ready(self) -> Worker:
         if self._worker is None:
@@ -79,6 +101,51 @@ class MattingActor:
         last.daemon = True
         last.start()
         self._end_as_ray_does(number, frame)
+
+
+def ray_exporter(read: Callable[[], Iterable[Sample]]) -> Exporter:
+    """Return what tells numbers to Ray; before Ray has been joined in this process, and after, nothing is told."""
+    return Exporter(_ray_metric, lambda: read() if ray.is_initialized() else ())
+
+
+def note_death(kind: str) -> None:
+    """Count a worker that died, in the driver's process: `shard` if that counts against what it had, else `cluster`."""
+    _ray_metric(DEATHS).inc(1, {"kind": kind})
+
+
+def _ray_metric(metric: Metric) -> Counter | Gauge:
+    made: Counter | Gauge = (Counter if metric.grows else Gauge)(metric.name, metric.text, metric.labels)
+    return made
+
+
+def _log_json_lines() -> None:
+    """Have the log of this process go to its standard error, which Ray keeps in worker-*.err, as JSON lines."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    for name in OUR_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+
+
+@contextmanager
+def _about_shards(shards: Sequence[Shard], worker: str) -> Iterator[None]:
+    """Have the log say which shards it is about; of several in lockstep all cameras and shards, by commas."""
+    first, cameras = shards[0], dict.fromkeys(shard.camera for shard in shards)
+    names = {"camera": ",".join(cameras), "shard": ",".join(shard.shard_id for shard in shards)}
+    with about(subject=first.subject, sequence=first.sequence, worker=worker, **names):
+        yield
+
+
+def _account(outcome: Outcome, worker: Worker) -> None:
+    """Count and log what became of a shard."""
+    extra = fields_of(outcome)
+    if isinstance(outcome, ShardSummary):
+        worker.meters.committed(outcome.by_status)
+        log.info("committed %s in %.2f s", dict(outcome.by_status), outcome.seconds, extra=extra)
+    else:
+        worker.meters.failed(outcome.kind)
+        log.error("%s: %s", outcome.kind, outcome.message, extra=extra)
 
 
 @contextmanager

@@ -14,15 +14,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from manifests.errors import InputFault
-from manifests.layouts.outputs import mask_paths
+from manifests.layouts.outputs import SUFFIXES, mask_paths
 from manifests.ledger import commit as commit_receipt
+from manifests.packs import Masks, PackWriter
 from manifests.recipe import FALLBACK, Recipe
-from manifests.records import FrameRow, Shard, ShardSummary
+from manifests.records import Frame, FrameRow, Shard, ShardSummary
 from manifests.storage import Folder
 from matting_tasks.batches import MEASURE_DIGITS, Matted, Stream, matte_streams
 from matting_tasks.dataset import Dataset
-from matting_tasks.frames import ReadFrame, open_reader
+from matting_tasks.frames import FrameReader, ReadFrame, open_reader
 from matting_tasks.masks import encode_mask
+from matting_tasks.meters import InHand, Meters
 from matting_tasks.plate_measures import measure_plate
 from matting_tasks.plates import Plates
 from matting_tasks.qc import measure_shape
@@ -31,17 +33,19 @@ from models.base import MattingModel
 
 Item = TypeVar("Item")
 Commit = Callable[[Folder, Shard, Sequence[FrameRow], Mapping[str, Any]], None]
+Ahead = Callable[[FrameReader, Sequence[Frame]], Generator[ReadFrame, None, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """Where a shard is matted: the worker's name and versions, the threads beside the device's, and its stop event."""
+    """Where a shard is matted: the worker's name, versions, threads beside the device's, stop event and meters."""
 
     name: str = "in-process"
     n_threads: int = 2
     versions: Mapping[str, str] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     commit: Commit = commit_receipt
+    meters: Meters = field(default_factory=Meters)
 
 
 def matte_shard(
@@ -70,35 +74,45 @@ def matte_shards(
     started = time.perf_counter()
     station = station or Station()
     rows: list[list[FrameRow]] = [[] for _ in shards]
-    with closing(_matted_rows(shards, model, plates, out, recipe, station)) as finished:
-        for number, row in finished:
+    with ExitStack() as opened:
+        packs = [opened.enter_context(PackWriter(out, shard)) for shard in shards] if recipe.pack else None
+        finished = opened.enter_context(closing(_matted_rows(shards, model, plates, out, recipe, station)))
+        for number, row, masks in finished:
             rows[number].append(row)
+            if packs is not None and masks is not None:
+                packs[number].add(row, masks)
             if len(rows[number]) == shards[number].n_frames:
+                done = rows[number] if packs is None else packs[number].write(rows[number])
                 meta = {"worker": station.name, "versions": dict(station.versions)}
-                station.commit(out, shards[number], rows[number], meta)
-                yield _summary(shards[number], rows[number], time.perf_counter() - started, station)
+                station.commit(out, shards[number], done, meta)
+                yield _summary(shards[number], done, time.perf_counter() - started, station)
 
 
 def _matted_rows(
     shards: Sequence[Shard], model: MattingModel, plates: Plates, out: Folder, recipe: Recipe, station: Station
-) -> Generator[tuple[int, FrameRow], None, None]:
+) -> Generator[tuple[int, FrameRow, Masks | None], None, None]:
     """Send all frames through the stages: read ahead, matted in batches, written behind."""
     n_threads, n_ahead = station.n_threads, 2 * station.n_threads + recipe.numerics.batch * recipe.numerics.chunk
     with ExitStack() as opened:
-        share = max(1, n_threads // len(shards)), max(2, n_ahead // len(shards))
-        streams = [_open_stream(opened, shard, plates, recipe, *share) for shard in shards]
+        hand = opened.enter_context(station.meters.take(len(shards)))
+        ahead = partial(_read_ahead, hand, max(1, n_threads // len(shards)), max(2, n_ahead // len(shards)))
+        streams = [_open_stream(opened, shard, plates, recipe, ahead) for shard in shards]
         # a temporal model can be shown many frames before one comes out of it
-        streams = [replace(stream, read=_until(station.stop, stream.read)) for stream in streams]
-        matted = _until(station.stop, matte_streams(streams, model, plates, recipe))
+        streams = [replace(stream, read=hand.read(_until(station.stop, stream.read))) for stream in streams]
+        matted = hand.matted(_until(station.stop, matte_streams(streams, model, plates, recipe)))
         dataset = Dataset(plates.capture, out, recipe.geometry) if recipe.write_frames else None
-        writer = partial(_write_one, shards, out, recipe, dataset)
-        yield from opened.enter_context(closing(map_ahead(writer, matted, n_threads, n_ahead)))
+        writer = hand.writing(partial(_write_one, shards, out, recipe, dataset))
+        yield from hand.written(opened.enter_context(closing(map_ahead(writer, matted, n_threads, n_ahead))))
 
 
-def _open_stream(
-    opened: ExitStack, shard: Shard, plates: Plates, recipe: Recipe, n_threads: int, n_ahead: int
-) -> Stream:
-    """Read the frames of a shard ahead until `opened` closes; a plate that fails is the fault of all of them."""
+def _read_ahead(
+    hand: InHand, n_threads: int, n_ahead: int, reader: FrameReader, frames: Sequence[Frame]
+) -> Generator[ReadFrame, None, None]:
+    return map_ahead(hand.reading(reader), frames, 1 if reader.sequential else n_threads, n_ahead)
+
+
+def _open_stream(opened: ExitStack, shard: Shard, plates: Plates, recipe: Recipe, ahead: Ahead) -> Stream:
+    """Read the frames of a shard `ahead` until `opened` closes; a plate that fails is the fault of all of them."""
     try:
         if shard.rejected is not None:
             raise InputFault("plate_rejected", shard.rejected)
@@ -108,58 +122,59 @@ def _open_stream(
         return Stream(iter(faults), None, shard.slot, shard.passing)
     size, pixels, small = (None, None, None) if plate is None else (plate.size, plate.pixels, plate.small)
     reader = opened.enter_context(closing(open_reader(shard, plates, size, recipe, small)))
-    n_threads = 1 if reader.sequential else n_threads
-    read = opened.enter_context(closing(map_ahead(reader, shard.frames, n_threads, n_ahead)))
+    read = opened.enter_context(closing(ahead(reader, shard.frames)))
     return Stream(read, pixels, shard.slot, shard.passing)
 
 
 def _write_one(
     shards: Sequence[Shard], out: Folder, recipe: Recipe, dataset: Dataset | None, matted: tuple[int, Matted]
-) -> tuple[int, FrameRow]:
-    """Write what is made of one frame, and return its row."""
+) -> tuple[int, FrameRow, Masks | None]:
+    """Write what is made of one frame, and return its row; with its masks where they go into a pack."""
     number, frame = matted
-    row = write_masks(shards[number], out, recipe, frame)
+    row, masks = write_masks(shards[number], out, recipe, frame)
     if dataset is None:
-        return number, row
+        return number, row, masks
     if frame.read.fault is not None:
         if frame.read.looked_at:
             dataset.delete(shards[number], frame.read)
-        return number, row
+        return number, row, masks
     written, note = dataset.write(shards[number], frame.read)
     note = "; ".join(filter(None, (row.note, note))) or None
-    return number, replace(row, note=note, frame_files=json.dumps(written))
+    return number, replace(row, note=note, frame_files=json.dumps(written)), masks
 
 
-def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> FrameRow:
-    """Encode and write the two masks of a frame, measure its shape, and return its row.
+def write_masks(shard: Shard, out: Folder, recipe: Recipe, matted: Matted) -> tuple[FrameRow, Masks | None]:
+    """Encode the two masks of a frame and write them, measure its shape, and return its row.
 
-    A frame that could not be matted has no masks: those of an earlier picture of it are deleted. Where only its plate
-    is at fault they stay, for nothing is wrong with them.
+    Where masks go into a pack they are returned instead of written. A frame that could not be matted has no masks:
+    those of an earlier picture of it are deleted. Where only its plate is at fault they stay, for nothing is wrong
+    with them.
     """
     started = time.perf_counter()
-    frame = matted.read.frame
-    paths = mask_paths(recipe, shard.subject, shard.sequence, shard.camera, frame)
+    paths = mask_paths(recipe, shard.subject, shard.sequence, shard.camera, matted.read.frame)
     if matted.read.fault is not None:
-        if matted.read.looked_at:
+        if matted.read.looked_at and not recipe.pack:
             out.delete(paths)
-        return fault_row(shard, matted.read, matted.read.fault)
+        return fault_row(shard, matted.read, matted.read.fault), None
     written_as = recipe.mask_format, recipe.mask_quality, recipe.numerics.decoder
-    mask, lowres = encode_mask(matted.mask, *written_as), encode_mask(matted.lowres, *written_as)
-    out.write_atomic(paths.full, mask)
-    out.write_atomic(paths.lowres, lowres)
+    full, lowres = encode_mask(matted.mask, *written_as), encode_mask(matted.lowres, *written_as)
     measures = {**matted.measures, **_measure_lowres(matted)}
-    return replace(
+    row = replace(
         _row(shard, matted.read),
         note=_note(shard, matted, recipe),
-        mask_path=paths.full,
-        mask_bytes=len(mask),
-        mask_sha256=hashlib.sha256(mask).hexdigest(),
-        lowres_path=paths.lowres,
+        mask_bytes=len(full),
+        mask_sha256=hashlib.sha256(full).hexdigest(),
         lowres_bytes=len(lowres),
         lowres_sha256=hashlib.sha256(lowres).hexdigest(),
-        encode_s=time.perf_counter() - started,
         **measures,
     )
+    if recipe.pack:
+        masks = Masks(full, lowres, SUFFIXES[recipe.mask_format])
+        return replace(row, encode_s=time.perf_counter() - started), masks
+    out.write_atomic(paths.full, full)
+    out.write_atomic(paths.lowres, lowres)
+    placed = replace(row, mask_path=paths.full, lowres_path=paths.lowres, encode_s=time.perf_counter() - started)
+    return placed, None
 
 
 def fault_row(shard: Shard, read: ReadFrame, fault: InputFault) -> FrameRow:
@@ -220,4 +235,5 @@ def _summary(shard: Shard, rows: Sequence[FrameRow], seconds: float, station: St
         seconds=seconds,
         bytes_written=sum((row.mask_bytes or 0) + (row.lowres_bytes or 0) for row in rows),
         worker=station.name,
+        device_s=sum(row.device_s or 0.0 for row in rows),
     )

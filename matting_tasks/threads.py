@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import deque
@@ -30,7 +31,8 @@ def map_ahead(
     """
     tasks: SimpleQueue[tuple[Item, Future[Result]] | None] = SimpleQueue()
     stopped = threading.Event()
-    threads = [threading.Thread(target=_work, args=(function, tasks, stopped), daemon=True) for _ in range(n_threads)]
+    run = [contextvars.copy_context().run for _ in range(n_threads)]  # what the log says of the shard goes along
+    threads = [threading.Thread(target=one, args=(_work, function, tasks, stopped), daemon=True) for one in run]
     under_way: deque[Future[Result]] = deque()
     try:
         for thread in threads:

@@ -25,6 +25,7 @@ from manifests.traffic import Traffic, traffic_of
 from matting_tasks.batches import Stream, matte_streams
 from matting_tasks.device import DTYPES, set_up_device
 from matting_tasks.frames import open_reader
+from matting_tasks.meters import Meters
 from matting_tasks.plates import Plates
 from matting_tasks.shard import Station, matte_shards
 from models.base import MattingModel, takes_bytes
@@ -75,7 +76,8 @@ class Worker:
         dtype = torch.uint8 if takes_bytes(self._model) else DTYPES[precision]
         self._plates = Plates(capture, device, dtype, recipe.missing_plate, recipe.geometry)
         self._stop = threading.Event()
-        self._station = Station(_name(), settings.n_threads, _versions(), self._stop)
+        self.meters = Meters()
+        self._station = Station(_name(), settings.n_threads, _versions(), self._stop, meters=self.meters)
         self._n_calls = 0
         self._idle = threading.Condition()
 
@@ -116,6 +118,16 @@ class Worker:
     def traffic(self) -> dict[str, Traffic]:
         """Return what was asked of the stores so far, by their URL."""
         return traffic_of(self._out, self._plates.capture)
+
+    def traffic_by_store(self) -> dict[str, Traffic]:
+        """Return the same by what a store is for: capture | out."""
+        stores = {"capture": self._plates.capture, "out": self._out}
+        return {name: traffic_of(folder).get(folder.url, Traffic()) for name, folder in stores.items()}
+
+    @property
+    def name(self) -> str:
+        """Return host and process."""
+        return self._station.name
 
     def _in_lockstep(self, shards: Sequence[Shard]) -> list[Outcome]:
         done: dict[str, ShardSummary] = {}

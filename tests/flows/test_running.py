@@ -12,6 +12,9 @@ def test_json_lines_are_all_that_is_printed(tmp_path: Path) -> None:
     events = [json.loads(line) for line in matte(capture, tmp_path / "out", "--json-lines").out.splitlines()]
     kinds = [event["event"] for event in events]
     assert kinds.count("shard") == 2 and kinds[-1] == "summary" and events[-1]["exit_code"] == 0
+    cost, traffic = events[-1]["cost"], events[-1]["traffic"].values()
+    assert 0 < cost["workers"] <= 1 and cost["core_s"] > 0 and cost["device_s"] > 0
+    assert cost["bytes_written"] == sum(one["bytes_out"] for one in traffic) > 0
     assert events[-1]["cameras"][0]["n_ok"] == 3
 
 

@@ -5,10 +5,12 @@ import io
 from rich.console import Console
 from shards import recipe_for
 
+from flows.costs import Hold
 from flows.show import show_cameras, show_plan, show_summary
 from flows.summary import Pending, Summary, Todo
 from manifests.plan import CameraStatus
 from manifests.records import ShardFailure
+from manifests.traffic import Traffic
 
 
 def shown(show: object, *values: object) -> str:
@@ -42,6 +44,15 @@ def test_the_summary_lists_what_went_wrong_and_what_to_do() -> None:
         "Masks: /out",
     ):
         assert words in text
+
+
+def test_the_summary_of_a_run_says_what_it_cost() -> None:
+    traffic = {"/a": Traffic({"get": 3}, 1, 2_000_000, 0), "/b": Traffic({"get": 1, "put": 4}, 0, 0, 5_000_000)}
+    summary = Summary("/out", n_written=50, run_id="r", hold=Hold(180.0, 1, 1.0, 90.0), device_s=61.0, traffic=traffic)
+    text = shown(show_summary, summary, "")
+    assert "180 GPU-seconds (2.0 workers on average for 90.0 s), 1,000 frames per GPU-hour; 61.0 s" in text
+    assert "8 requests (4 get, 4 put), 1 of them again; 2.0 MB read, 5.0 MB written." in text
+    assert "Cost" not in shown(show_summary, Summary("/out"), "")
 
 
 def test_many_cameras_are_shown_by_subject_but_for_those_with_trouble() -> None:

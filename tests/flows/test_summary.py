@@ -36,7 +36,8 @@ def test_shards_are_counted_from_several_threads() -> None:
     shard = ShardSummary("_a_0-1_x", "031", "", "a", "r", 3, {"ok": 2, "crashed": 1}, None, 0.1, 10, "w")
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: summary.add(shard), range(500)))
-    assert (summary.n_written, summary.n_bytes) == (1000, 5000)
+    assert (summary.n_written, summary.n_bytes, summary.n_shards) == (1000, 5000, 500)
+    assert summary.by_status == {"ok": 1000, "crashed": 500}
 
 
 def test_failures_in_a_row_are_counted_over_subjects() -> None:

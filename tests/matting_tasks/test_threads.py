@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -25,6 +26,14 @@ def test_results_come_in_the_order_of_the_items_when_the_first_take_longest() ->
         return item * item
 
     assert list(map_ahead(slow_start, range(20), 4, 6)) == [item * item for item in range(20)]
+
+
+def test_the_threads_know_what_the_log_is_about() -> None:
+    shard = ContextVar("shard", default="none")
+    token = shard.set("here")
+    assert list(map_ahead(lambda _: shard.get(), range(6), 3, 3)) == ["here"] * 6
+    shard.reset(token)
+    assert list(map_ahead(lambda _: shard.get(), range(2), 1, 1)) == ["none"] * 2
 
 
 def test_nothing_comes_when_there_are_no_items() -> None:
