@@ -93,7 +93,9 @@ def _unannounced(
 def _tops(shard: PlannedShard, frames: FrameTable, rows: np.ndarray) -> set[str]:
     """Return the folders, at the top of the output root, that hold what a shard writes for some of its rows."""
     layout, subject = shard.recipe.output_layout, shard.subject
-    if layout == BESIDE:
+    if shard.recipe.pack:
+        masks: set[str] = set()
+    elif layout == BESIDE:
         masks = set(frames.path[rows])
     elif layout in (GHA, VHAP) and subject:
         masks = {f"{subject}/"}
@@ -116,7 +118,8 @@ def _inputs(manifest: Manifest) -> set[str | None]:
 
 def _files_of(shard: PlannedShard, frame: Frame) -> list[str]:
     """Return where a frame of a shard would be written."""
-    masks = mask_paths(shard.recipe, shard.subject, shard.sequence, shard.camera, frame)
+    place = shard.recipe, shard.subject, shard.sequence, shard.camera, frame
+    masks = () if shard.recipe.pack else mask_paths(*place)
     others = frame_file_paths(shard.subject, frame.frame, shard.camera) if shard.recipe.write_frames else {}
     return [*masks, *others.values()]
 
@@ -129,7 +132,7 @@ def check_paths(books: Books, plan: SubjectPlan) -> None:
     if is_same_folder(books.out, books.capture_url) and not _has_own_names(books.recipe, plan.manifest):
         check_apart_from_sources(books.recipe, plan.manifest.layout, plan.manifest.plate_pattern)
         _check_inputs_stay(plan)
-    if not _are_told_apart(layout, plan.manifest):
+    if not books.recipe.pack and not _are_told_apart(layout, plan.manifest):
         _check_no_mask_twice(plan, layout)
 
 
@@ -149,7 +152,7 @@ def _check_inputs_stay(plan: SubjectPlan) -> None:
 
 def _has_own_names(recipe: Recipe, manifest: Manifest) -> bool:
     """Tell whether masks are named so that they cannot meet a file of the capture: in a gha capture, the gha way."""
-    return recipe.output_layout == GHA == manifest.layout and not recipe.write_frames
+    return (recipe.pack or recipe.output_layout == GHA == manifest.layout) and not recipe.write_frames
 
 
 def _are_told_apart(layout: str, manifest: Manifest) -> bool:

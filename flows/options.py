@@ -40,7 +40,7 @@ def with_settings(kind: type[Settings], *, without: tuple[str, ...] = ()) -> Cal
 def _option(name: str, kind: type[Settings]) -> inspect.Parameter:
     field = kind.model_fields[name]
     flag = f"--{name.replace('_', '-')}"
-    if field.default is True:
+    if field.default is True or (field.default is None and bool in typing.get_args(field.annotation)):
         flag = f"{flag}/--no-{name.replace('_', '-')}"
     extra = typing.cast("dict[str, Any]", field.json_schema_extra)
     shown = _shown_default(field.default)

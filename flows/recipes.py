@@ -30,6 +30,7 @@ FIELDS = {
     "output_layout": ("output_layout",),
     "format": ("mask_format",),
     "quality": ("mask_quality",),
+    "pack": ("pack",),
     "missing_plate": ("missing_plate", "fallback"),
 }
 """Settings that change fields of the recipe then."""
@@ -123,6 +124,7 @@ def _override_fallback(base: Recipe, settings: MatteSettings, main: Recipe) -> R
         output_layout=main.output_layout,
         mask_format=main.mask_format,
         mask_quality=main.mask_quality,
+        pack=main.pack,
         **_memory(base, settings),
     )
 
@@ -189,6 +191,7 @@ def _written(settings: MatteSettings, pinned: Recipe | None, source: Source) -> 
         "mask_format": mask_format,
         "mask_quality": settings.quality,
         "write_frames": settings.write_frames,
+        "pack": settings.pack if settings.pack is not None else pinned is not None and pinned.pack,
     }
 
 

@@ -19,6 +19,7 @@ from flows.report_pictures import Pictures
 from flows.report_series import sequences_of
 from flows.report_words import explained, label, value_text, why, why_camera
 from manifests.measures import FRAME_MEASURES, MEASURES, VERDICTS, Limits, Verdict, verdict_of
+from manifests.packs import lies_in
 from manifests.pages import GENERATOR, REPORT
 from manifests.qc import CameraVerdict, QcFrames, SubjectQc
 from manifests.sharding import subject_folder
@@ -127,7 +128,7 @@ def _listed(page: SubjectPage, row: int, picture: int | None) -> dict[str, Any]:
         "source_frame": int(frames.source_frame[row]),
         "verdict": _verdict(frames, row),
         "why": _why(page, row),
-        "mask": f"../../../{quote(frames.mask_path[row])}" if frames.mask_path[row] else "",
+        "mask": f"../../../{quote(lies_in(frames.mask_path[row]))}" if frames.mask_path[row] else "",
         "picture": picture,
     }
 

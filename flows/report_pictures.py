@@ -10,6 +10,7 @@ import numpy as np
 
 from manifests.errors import CleanplateError, InputFault
 from manifests.manifest import Manifest
+from manifests.packs import lies_in
 from manifests.pages import REPORT, pictures_folder
 from manifests.qc import QcFrames
 from manifests.records import Frame
@@ -190,7 +191,7 @@ def _links(
     links: list[tuple[str, str | None, str]] = []
     for what, path in (("mask", frames.mask_path[row]), ("lowres mask", frames.lowres_path[row])):
         if path:
-            links.append((what, f"../../../{quote(path)}", path))
+            links.append((what, f"../../../{quote(lies_in(path))}", path))
     url = "" if sources.capture is None else sources.capture.url
     for what, path in paths.items():
         if path:

@@ -43,6 +43,10 @@ def _pairs(value: Any) -> Any:
     return dict(text.split("=", 1) for text in value)
 
 
+def _auto(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
 Names = Annotated[list[str], BeforeValidator(_split)]
 
 
@@ -189,6 +193,13 @@ class MatteSettings(EnumerateSettings):
         "Also write frames, plates, visible masks and cameras, so that OUT is a whole dataset in the gha layout.",
     )
 
+    pack: bool | None = knob(
+        None,
+        MASKS,
+        "One tar a shard instead of two files a frame, for object stores: a hundredth of the writes. cleanplate unpack "
+        "makes files of it. If not given: as the output root has it, else files.",
+    )
+
     qc: bool = knob(True, CHECKS, "Judge the mattes of each subject that is complete; verdicts change no exit code.")
     limits: str | None = knob(
         None,
@@ -199,14 +210,35 @@ class MatteSettings(EnumerateSettings):
     executor: Literal["ray", "local"] = knob(
         "ray", RUNNING, "ray: a Prefect flow on Ray. local: this process alone, for small jobs and debugging."
     )
-    workers: int | None = knob(
-        None, RUNNING, "Workers; auto if not given: one a GPU, or half the cores of a CPU.", ge=1
+    workers: Annotated[int | None, BeforeValidator(_auto)] = knob(
+        None,
+        RUNNING,
+        "Workers; auto if not given: one a GPU, or half the cores of a CPU. On a cluster auto follows nodes that come "
+        "and go, and a number is the most there will be, which an autoscaler is told of.",
+        ge=1,
     )
-    gpus_per_worker: float = knob(1.0, RUNNING, "GPUs of each worker, fractions allowed.", gt=0, le=8)
+    gpus_per_worker: float = knob(
+        1.0, RUNNING, "GPUs of each worker: a share of one, such as 0.5, or whole ones.", gt=0, le=8
+    )
+    cpus_per_worker: float | None = knob(
+        None,
+        RUNNING,
+        "CPUs that each worker takes of the cluster, and decodes and encodes with; auto if not given: 1 beside a GPU, "
+        "which takes no more than its thread needs, else 2.",
+        gt=0,
+        le=512,
+    )
     ray_address: str | None = knob(None, RUNNING, "A Ray cluster to join, such as auto or ray://head:10001.")
     io_threads: int | None = knob(
         None, RUNNING, "Threads a worker decodes and encodes with, each; auto if not given.", ge=1
     )
+
+    @field_validator("gpus_per_worker")
+    @classmethod
+    def _is_share_or_whole(cls, number: float) -> float:
+        if number > 1 and number != int(number):
+            raise ValueError("a share of one GPU, or whole GPUs, is wanted")
+        return number
 
     check: Literal["fail", "warn", "off"] = knob(
         "fail",

@@ -16,6 +16,7 @@ from manifests.ledger import ledger_folder
 from manifests.manifest import frames_path, plates_path
 from manifests.numbering import numbering_paths
 from manifests.ours import announced_paths, announced_plates, named_by_receipts, planned_paths
+from manifests.packs import packs_folder
 from manifests.pages import take_out
 from manifests.qc import CAMERAS as QC_CAMERAS
 from manifests.qc import cameras_path
@@ -75,6 +76,7 @@ def find_traces(out: Folder, subject: str) -> Traces:
     ours = named_by_receipts(mine) | announced_plates(books, subject) | set(announced_paths(books, mine))
     places = (ours | set(planned_paths(mine))) - mine.inputs_in(out)
     files, foreign = _listed(books, mine, places, ours)
+    files = (*files, *out.list(packs_folder(subject)))
     pages = tuple(pages_of(out, subject, books.subjects))
     return Traces(subject, files, pages, tuple(stat.path for stat in own), foreign, frozenset(places))
 
@@ -91,7 +93,7 @@ def forget(out: Folder, subject: str, by: str, when: str) -> Traces:
     _delete_leftovers(out, traces)
     out.delete(traces.pages)
     take_out(out, subject)
-    out.prune([*traces.places, *traces.pages])
+    out.prune([*traces.places, *traces.pages, f"{packs_folder(subject)}/."])
     last = {frames_path(subject), plates_path(subject), *numbering_paths(out, subject)}
     out.delete(path for path in traces.books if path not in last)
     out.prune(path for path in traces.books if path not in last)
@@ -165,5 +167,5 @@ def _delete_leftovers(out: Folder, traces: Traces) -> None:
         folders = path.split("/")[:-1]
         if traces.subject in folders:
             own.add("/".join(folders[: folders.index(traces.subject) + 1]))
-    for folder in own:
+    for folder in (*own, packs_folder(traces.subject)):
         out.delete_leftovers(list(out.leftovers(folder)))

@@ -99,7 +99,7 @@ def _useless(mine: SubjectBooks) -> Iterator[Receipt]:
 def _named_by_kept(seen: Survey, going: set[int]) -> set[str]:
     """Return the files named by stale receipts that stay: should one ever stand again, its masks must be there."""
     return {
-        file.path
+        file.lies_in
         for mine in seen.subjects
         for receipt in mine.stale
         if id(receipt) not in going

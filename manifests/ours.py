@@ -33,9 +33,9 @@ def announced_paths(books: Books, mine: SubjectBooks) -> Iterator[str]:
     Of a frame that the manifest no longer has, where its place can be told without.
     """
     known = _known_frames(mine)
-    done: set[tuple[str, str, bool, Key]] = set()
+    done: set[tuple[str, str, bool, bool, Key]] = set()
     for recipe, key in _announced(books, mine.subject):
-        if (mark := (recipe.output_layout, recipe.mask_format, recipe.write_frames, key)) in done:
+        if (mark := (recipe.output_layout, recipe.mask_format, recipe.write_frames, recipe.pack, key)) in done:
             continue
         done.add(mark)
         frame = known.get(key) or _unlisted(recipe, key)
@@ -49,8 +49,8 @@ def announced_plates(books: Books, subject: str) -> set[str]:
 
 
 def named_by_receipts(mine: SubjectBooks) -> set[str]:
-    """Return every file that any receipt of a subject names, standing or not."""
-    return {file.path for receipt in mine.receipts for row in receipt.rows for file in row.files}
+    """Return every file that any receipt of a subject names, standing or not; a pack for what lies in it."""
+    return {file.lies_in for receipt in mine.receipts for row in receipt.rows for file in row.files}
 
 
 def _announced(books: Books, subject: str) -> Iterator[tuple[Recipe, Key]]:
@@ -102,6 +102,7 @@ def _unlisted(recipe: Recipe, key: Key) -> Frame | None:
 
 def _files(recipe: Recipe, subject: str, key: Key, frame: Frame) -> Iterator[str]:
     sequence, camera, number = key
-    yield from mask_paths(recipe, subject, sequence, camera, frame)
+    if not recipe.pack:
+        yield from mask_paths(recipe, subject, sequence, camera, frame)
     if recipe.write_frames:
         yield from frame_file_paths(subject, number, camera).values()

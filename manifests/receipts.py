@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from manifests.errors import SchemaNewer, SchemaUnknown
 from manifests.ledger import READ_TRIES, ledger_folder
+from manifests.packs import lies_in, place_of
 from manifests.records import FileStat
 from manifests.storage import Folder
 
@@ -50,11 +51,16 @@ class Damage:
 
 
 class NamedFile(NamedTuple):
-    """A file that a row names; size and hash are None where the row does not tell."""
+    """A file that a row names, by itself or in a pack; size and hash are None where the row does not tell."""
 
     path: str
     size_bytes: int | None
     sha256: str | None
+
+    @property
+    def lies_in(self) -> str:
+        """Return the file that is there: the pack that holds it, or itself."""
+        return lies_in(self.path)
 
 
 class Row(NamedTuple):
@@ -148,11 +154,16 @@ def _row(values: Sequence[Any]) -> Row:
     decision, sequence, camera, frame, status, others, *masks = values
     files = [NamedFile(*masks[:3]), NamedFile(*masks[3:])] if status == "ok" else []
     files += [NamedFile(*written) for written in json.loads(others or "[]")]
-    if any(
-        not file.path or file.path.startswith(("/", "_cleanplate/")) or ".." in file.path.split("/") for file in files
-    ):
+    if not all(_may_be_named(file) for file in files):
         raise ValueError(f"frame {frame} names a file that is none of a frame's")
     return Row(decision, sequence, camera, frame, status == "ok", tuple(files))
+
+
+def _may_be_named(file: NamedFile) -> bool:
+    """Tell whether a file can be a frame's: none outside the output root, nor of its books."""
+    if not file.path or file.path.startswith("/") or ".." in file.path.split("/"):
+        return False
+    return place_of(file.path) is not None or not file.path.startswith("_cleanplate/")
 
 
 def doubles(subject: str, receipts: Sequence[Receipt]) -> Iterator[Damage]:

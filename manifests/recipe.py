@@ -14,7 +14,7 @@ from manifests.records import Plate
 ALGORITHM_REVISION = 2
 """Bumped by hand whenever a change of the code changes the bytes of a mask."""
 
-LATE = {"write_frames": False, "fallback": None}
+LATE = {"write_frames": False, "fallback": None, "pack": False}
 """Fields that came after the first recipes were written: at these values they change no recipe_id."""
 
 FALLBACK = "fallback"
@@ -48,6 +48,7 @@ class Recipe:
     `parameters` are only those that this model in this mode reads, sorted by name. `missing_plate` is error | zeros |
     model: cameras without a plate are then matted by `fallback`. `warmup`: how often a stream's first frame is shown
     to a temporal model before it counts; `split`: frames a shard of a stream, `lead_in`: frames that it starts early.
+    `pack`: masks lie in one tar a shard (manifests/packs.py), and in the places of `output_layout` once unpacked.
     """
 
     model: str
@@ -70,6 +71,7 @@ class Recipe:
     algorithm_revision: int = ALGORITHM_REVISION
     write_frames: bool = False
     fallback: Recipe | None = None
+    pack: bool = False
 
     @property
     def recipe_id(self) -> str:

@@ -12,7 +12,8 @@ from itertools import islice
 from manifests.inventory import Books, SubjectBooks, groups, read_books
 from manifests.ledger import withdraw
 from manifests.leftovers import find_leftovers
-from manifests.receipts import Damage, doubles
+from manifests.packs import has_digest, shard_of_pack
+from manifests.receipts import Damage, NamedFile, doubles
 from manifests.records import FileStat
 from manifests.storage import Folder
 from manifests.survey import Named, Survey, survey
@@ -158,14 +159,15 @@ def _damaged_files(seen: Survey) -> Iterator[Damage]:
 
 def _damaged_content(out: Folder, seen: Survey, tell: Progress) -> Iterator[Damage]:
     """Read all files that have the size they must have, on threads, and compare their hashes."""
-    whole = [n for path, n in seen.named.items() if n.file.sha256 and seen.sizes.get(path) == n.file.size_bytes]
+    there = (n for path, n in seen.named.items() if seen.sizes.get(path) == n.file.size_bytes)
+    whole = [n for n in there if n.file.sha256 or shard_of_pack(n.file.path)]
 
     def look(named: Named) -> Damage | None:
         try:
-            data = out.read(named.file.path)
+            is_true = has_digest(out, named.file.path) if shard_of_pack(named.file.path) else _has_hash(out, named.file)
         except FileNotFoundError:
             return Damage("missing", named.subject, named.file.path, "the file is not there", named.shard_id)
-        if hashlib.sha256(data).hexdigest() == named.file.sha256:
+        if is_true:
             return None
         text = "its bytes are not those of its receipt"
         return Damage("content", named.subject, named.file.path, text, named.shard_id)
@@ -174,6 +176,10 @@ def _damaged_content(out: Folder, seen: Survey, tell: Progress) -> Iterator[Dama
         tell("files", number + 1, len(whole))
         if damage is not None:
             yield damage
+
+
+def _has_hash(out: Folder, file: NamedFile) -> bool:
+    return hashlib.sha256(out.read(file.path)).hexdigest() == file.sha256
 
 
 def _on_threads(look: Callable[[Named], Damage | None], named: Iterable[Named]) -> Iterator[Damage | None]:

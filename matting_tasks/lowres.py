@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable
 import numpy as np
 
 from manifests.errors import InputFault
+from manifests.packs import read_mask
 from manifests.storage import Folder
 from matting_tasks.decode import decode_gray
 from matting_tasks.hull import LOWRES_PX
@@ -49,7 +50,7 @@ class LowresReader:
         mask = None
         if mask_path:
             try:
-                mask = decode_lowres(self._out.read(mask_path))
+                mask = decode_lowres(read_mask(self._out, mask_path))
             except FileNotFoundError:
                 self.unread[mask_path] = "it is not there"
             except InputFault as fault:

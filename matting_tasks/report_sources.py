@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import InputFault
+from manifests.packs import read_mask as read_file
 from manifests.storage import Folder
 from matting_tasks.decode import decode_gray, decode_image
 from matting_tasks.geometry import apply, geometry_of
@@ -69,7 +70,7 @@ def _read(read: Callable[[int], U8], number: int, geometry: str) -> U8 | InputFa
 
 def _bytes_of(folder: Folder, path: str) -> bytes:
     try:
-        return folder.read(path)
+        return read_file(folder, path)
     except OSError as err:
         raise _unread(path, err) from err
 

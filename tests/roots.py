@@ -13,6 +13,7 @@ from manifests.layouts.gha import Gha
 from manifests.layouts.outputs import frame_file_paths, mask_paths, plate_path
 from manifests.ledger import commit, compact
 from manifests.manifest import Manifest, listed_subjects, write_manifest
+from manifests.packs import PACKS, Masks, PackWriter
 from manifests.plan import frames_of, read_plan, withdraw_stale
 from manifests.recipe import Numerics, Recipe
 from manifests.records import FrameRow, Shard
@@ -95,7 +96,9 @@ def matte_pending(
         for planned in plan.pending[:n_shards]:
             shard = planned.to_shard(plan.manifest.frames, plan.manifest.plates, "stat")
             due = [frame.frame for frame in shard.frames if frame.frame not in shard.passing]
-            commit(out, shard, [_matted(out, shard, planned.recipe, number, bad) for number in due], {})
+            with PackWriter(out, shard) as pack:
+                rows = [_matted(out, shard, planned.recipe, number, bad, pack) for number in due]
+                commit(out, shard, pack.write(rows), {})
             n_matted += 1
         if joined:
             compact(out, plan.subject, plan.planned)
@@ -108,8 +111,9 @@ def all_files(out: Folder) -> dict[str, bytes]:
 
 
 def masks_of(out: Folder) -> dict[str, bytes]:
-    """Return every file that is not of the books."""
-    return {path: data for path, data in all_files(out).items() if not path.startswith("_cleanplate/")}
+    """Return every file that is not of the books; packs are masks, too."""
+    found = all_files(out).items()
+    return {path: data for path, data in found if path.startswith(f"{PACKS}/") or not path.startswith("_cleanplate/")}
 
 
 def _decisions(out: Folder) -> tuple[Decision, ...]:
@@ -118,16 +122,18 @@ def _decisions(out: Folder) -> tuple[Decision, ...]:
     return read_decisions(out, root.decision)
 
 
-def _matted(out: Folder, shard: Shard, recipe: Recipe, number: int, bad: Collection[int]) -> FrameRow:
+def _matted(out: Folder, shard: Shard, recipe: Recipe, number: int, bad: Collection[int], pack: PackWriter) -> FrameRow:
     frame = next(frame for frame in shard.frames if frame.frame == number)
     coordinates = shard.subject, shard.sequence, shard.camera, frame.frame, frame.source_frame
     row = FrameRow(*coordinates, shard.shard_id, shard.decision, "ok")
     if number in bad:
         return replace(row, status="undecodable", error="cut off")
     paths = mask_paths(recipe, shard.subject, shard.sequence, shard.camera, frame)
-    full, lowres = (_write(out, path, recipe.recipe_id) for path in paths)
+    full, lowres = (_write(MemoryFolder() if recipe.pack else out, path, recipe.recipe_id) for path in paths)
     row = replace(row, mask_path=full[0], mask_bytes=full[1], mask_sha256=full[2])
     row = replace(row, lowres_path=lowres[0], lowres_bytes=lowres[1], lowres_sha256=lowres[2])
+    if recipe.pack:
+        pack.add(row, Masks(*(_made(path, recipe.recipe_id) for path in paths), ".jpg"))
     if not recipe.write_frames:
         return row
     _write(out, plate_path(shard.subject, shard.camera), "plate")
@@ -136,6 +142,10 @@ def _matted(out: Folder, shard: Shard, recipe: Recipe, number: int, bad: Collect
 
 
 def _write(out: Folder, path: str, salt: str) -> tuple[str, int, str]:
-    data = f"{path} by {salt}".encode()
+    data = _made(path, salt)
     out.write_atomic(path, data)
     return path, len(data), hashlib.sha256(data).hexdigest()
+
+
+def _made(path: str, salt: str) -> bytes:
+    return f"{path} by {salt}".encode()

@@ -23,6 +23,7 @@ from manifests.layouts.gha import Gha
 from manifests.layouts.outputs import mask_paths
 from manifests.ledger import commit
 from manifests.manifest import Manifest, is_same, read_manifest, write_manifest
+from manifests.packs import Masks, PackWriter
 from manifests.recipe import Recipe
 from manifests.records import FrameRow, Shard, ShardSummary
 from manifests.storage import Folder
@@ -81,7 +82,8 @@ class MadeUpPool:
     def matte(self, groups: Iterable[Sequence[Shard]]) -> Iterator[ShardSummary]:
         for group in groups:
             for shard in group:
-                rows = [self._matted(shard, number) for number in range(len(shard.frames))]
+                with PackWriter(self._out, shard) as pack:
+                    rows = pack.write([self._matted(shard, number, pack) for number in range(len(shard.frames))])
                 commit(self._out, shard, rows, {})
                 place = shard.shard_id, shard.subject, shard.sequence, shard.camera, shard.recipe_id
                 yield ShardSummary(*place, len(rows), {"ok": sum(row.status == "ok" for row in rows)}, None, 0, 0, "")
@@ -92,7 +94,7 @@ class MadeUpPool:
     def traffic(self) -> Mapping[str, Any]:
         return {}
 
-    def _matted(self, shard: Shard, number: int) -> FrameRow:
+    def _matted(self, shard: Shard, number: int, pack: PackWriter) -> FrameRow:
         if self._hook is not None and self._left == 0:
             self._hook()
         self._left -= 1
@@ -101,16 +103,21 @@ class MadeUpPool:
         row = FrameRow(*place, shard.shard_id, shard.decision, "ok")
         paths = mask_paths(self._recipe, shard.subject, shard.sequence, shard.camera, frame)
         if frame.path in self._bad:
-            self._out.delete(paths)
+            if not self._recipe.pack:
+                self._out.delete(paths)
             return replace(row, status="undecodable", error="cut off")
         named: list[Any] = []
-        for path in paths:
-            data = mask_bytes(path, self._recipe, frame.size_bytes, shard.plate.size_bytes)
-            self._out.write_atomic(path, data)
+        made = [mask_bytes(path, self._recipe, frame.size_bytes, shard.plate.size_bytes) for path in paths]
+        for path, data in zip(paths, made, strict=True):
+            if not self._recipe.pack:
+                self._out.write_atomic(path, data)
             named += [path, len(data), hashlib.sha256(data).hexdigest()]
         masks = dict(zip(("mask_path", "mask_bytes", "mask_sha256"), named[:3], strict=True))
         lowres = dict(zip(("lowres_path", "lowres_bytes", "lowres_sha256"), named[3:], strict=True))
-        return replace(row, **masks, **lowres)
+        row = replace(row, **masks, **lowres)
+        if self._recipe.pack:
+            pack.add(row, Masks(made[0], made[1], ".jpg"))
+        return row
 
 
 class ToldBooks(Books):

@@ -16,21 +16,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from flows.settings import MatteSettings
-from manifests.decisions import read_decisions
+from manifests.decisions import Selection, read_decisions
 from manifests.errors import RecipeDiffers
 from manifests.forget import forget
 from manifests.garbage import collect_garbage
 from manifests.inventory import read_books, read_subject
 from manifests.ledger import compact
+from manifests.packs import packs_folder
 from manifests.recipe import Recipe
 from manifests.root import read_root
 from manifests.storage_memory import MemoryFolder
+from manifests.unpacking import Unpacking, unpack_subject
 from manifests.verify import repair, verify
 
 SUBJECTS, CAMERAS, N_FRAMES = ("031", "032"), ("A", "B"), 4
 LATER = 10**30
-RECIPES = ({"quality": 95, "format": "jpg"}, {"quality": 80, "format": "jpg"}, {"quality": 95, "format": "png"})
-SUFFIXES = ("jpg", "jpg", "png")
+OURS = "_cleanplate/"
+RECIPES = (
+    {"quality": 95, "format": "jpg", "pack": False},
+    {"quality": 80, "format": "jpg", "pack": False},
+    {"quality": 95, "format": "png", "pack": False},
+    {"quality": 95, "format": "jpg", "pack": True},
+    {"quality": 80, "format": "jpg", "pack": True},
+)
+SUFFIXES = ("jpg", "jpg", "png", "jpg", "jpg")
 
 some_recipe = st.integers(0, len(RECIPES) - 1)
 some_subjects = st.sampled_from([None, ("031",), ("032",)])
@@ -119,7 +128,8 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(where=some_frame, harm=st.sampled_from(["delete", "cut"]))
     def damage(self, where: tuple[str, str, int], harm: str) -> None:
-        path = next((path for path in self.shared.files if path.startswith(mask(*where, ""))), None)
+        names = mask(*where, ""), f"{packs_folder(where[0])}/_{where[1]}_"
+        path = next((path for name in names for path in self.shared.files if path.startswith(name)), None)
         if path is not None:
             data = self.shared.files.pop(path)
             if harm == "cut":
@@ -164,11 +174,20 @@ class Protocol(RuleBasedStateMachine):
         found = verify(self.shared, deep=True)
         assert found.damages == () and found.n_pending_frames == 0 and found.n_frames == len(SUBJECTS) * 2 * N_FRAMES
         collect_garbage(self.shared, LATER, delete=True)
-        is_mask = {path: data for path, data in self.shared.files.items() if not path.startswith("_cleanplate/")}
-        assert is_mask == self.wanted()
+        wanted, unpacked = self.wanted(), self.unpacked()
+        assert unpacked == wanted
+        assert all(wanted[path] == data for path, data in self.shared.files.items() if not path.startswith(OURS))
         before = dict(self.shared.files)
         self.run(None, self.standing(None))
         assert self.shared.files == before
+
+    def unpacked(self) -> dict[str, bytes]:
+        """Return the masks that are there, wherever they lie, by where they lie as files."""
+        target = MemoryFolder()
+        for subject in SUBJECTS:
+            found = unpack_subject(Unpacking(read_books(self.shared), target, None, Selection()), subject)
+            assert (found.n_written, found.damaged, found.stale) == (4 * N_FRAMES, (), ())
+        return target.files
 
     def wanted(self) -> dict[str, bytes]:
         """Return the masks that the model wants."""

@@ -25,6 +25,7 @@ RECIPES = {
     "beside": replace(RECIPE, output_layout="beside"),
     "vhap": replace(RECIPE, output_layout="vhap", mask_format="png"),
     "flat": replace(RECIPE, output_layout="{camera}/{subject}_{frame:05d}.jpg"),
+    "pack": replace(RECIPE, pack=True),
     "frames": replace(RECIPE, write_frames=True),
 }
 

@@ -28,6 +28,7 @@ RECIPES = {
     "vhap": replace(RECIPE, output_layout="vhap", mask_format="png"),
     "pattern": replace(RECIPE, output_layout=PATTERN),
     "flat": replace(RECIPE, output_layout=FLAT),
+    "pack": replace(RECIPE, pack=True),
     "frames": replace(RECIPE, write_frames=True),
     "temporal": replace(RECIPE, temporal=True, split=3, lead_in=2),
 }

@@ -34,6 +34,7 @@ from fakes import (
 from torch import Tensor
 
 from manifests.errors import CleanplateError, InputChanged
+from manifests.packs import read_mask
 from manifests.recipe import Recipe
 from manifests.records import FrameRow, Shard, ShardSummary
 from manifests.storage import LocalFolder
@@ -571,3 +572,20 @@ class NothingThere(DifferenceModel):
         self, frames: Tensor, plates: Tensor | None, state: object = None, want_foreground: bool = False
     ) -> Matte:
         return Matte(torch.zeros_like(frames[:, :, 0]), None, None)
+
+
+def test_packed_masks_are_one_object_written_before_the_receipt() -> None:
+    capture, out, files = MemoryFolder(), RememberingFolder(), MemoryFolder()
+    shard = put_shard(capture, [*good_pictures(4), b"no picture"])
+    recipe = make_recipe(uses_plate=False)
+    matte(shard, capture, files, recipe=recipe)
+    summary = matte(shard, capture, out, recipe=replace(recipe, pack=True))
+    assert summary.by_status == {"ok": 4, "undecodable": 1}
+    paths = sorted(out.files)
+    assert [path.rsplit(".", 1)[-1] for path in paths] == ["parquet", "tar"]
+    written = [path for path in out.files]
+    assert written[0].endswith(".tar"), "the receipt is the last of a shard's files"
+    for row in rows_in(out)[:4]:
+        assert read_mask(out, row.mask_path or "") == files.files[mask_path(row.frame)]
+        assert read_mask(out, row.lowres_path or "") == files.files[mask_path(row.frame, "lowres_")]
+    assert rows_in(out)[4].mask_path is None
