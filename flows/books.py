@@ -29,17 +29,21 @@ from manifests.plan import SubjectPlan, failed_frames, read_plan, read_plans
 from manifests.recipe import Recipe
 from manifests.records import STATUSES, Shard, ShardFailure, ShardSummary
 from manifests.root import Root, claim_root, read_root
+from manifests.runs import new_run_id
 from manifests.storage import Folder
 from manifests.traffic import Traffic
 
 if TYPE_CHECKING:
     from matting_tasks.cluster import Cluster
+    from matting_tasks.worker import WorkerSettings
 
 
 class Pool(Protocol):
     """Whoever mattes shards."""
 
-    n_workers: int
+    @property
+    def n_workers(self) -> int:
+        """Count the workers of now, at least one."""
 
     def matte(self, groups: Iterable[Sequence[Shard]]) -> Iterator[ShardSummary | ShardFailure]:
         """Yield outcomes as they come; the shards of a group are matted in lockstep."""
@@ -137,7 +141,34 @@ class Books:
 
         start_ray(self.settings.ray_address, max(self.machine.n_cores, self.settings.workers or 1))
         force = self.workforce
-        return RayPool(settings, force.n_workers, force.n_cpus, force.n_gpus)
+        if self.settings.ray_address is None:
+            return RayPool(settings, force.n_workers, force.n_cpus, force.n_gpus)
+        return self._open_cluster_pool(settings)
+
+    def _open_cluster_pool(self, settings: WorkerSettings) -> Pool:
+        """Open a pool on the nodes of a joined cluster that have what its workers need; raises NodesUnfit."""
+        from matting_tasks.nodes import Nodes
+        from matting_tasks.pool import RayPool
+        from matting_tasks.preflight import Wanted, versions_here
+
+        listed = listed_subjects(self.out)
+        manifest = read_manifest(self.out, listed[0]) if listed else None
+        wanted = Wanted(
+            recipe=settings.recipe,
+            weights=settings.weights,
+            capture_url=settings.capture_url,
+            out_url=settings.out_url,
+            sample=None if manifest is None or not len(manifest.frames) else manifest.frames.path[0],
+            probe=new_run_id(),
+            versions=versions_here(),
+            storage_options=settings.storage_options,
+        )
+        force = self.workforce
+        nodes = Nodes(wanted, force.n_cpus, force.n_gpus)
+        nodes.check()
+        if self.settings.workers is not None:
+            nodes.ask_for(self.settings.workers)
+        return RayPool(settings, self.settings.workers, force.n_cpus, force.n_gpus, nodes)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 
 from flows.books import Books, Pool
-from flows.judge_run import judge_complete
+from flows.finishing import Finisher
 from flows.plate_gate import rejected_plates
 from flows.summary import Summary
 from flows.watch import Watcher
@@ -24,13 +25,15 @@ MAX_FAILURES_IN_A_ROW = 20
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The pending shards of one recipe, on one pool."""
+    """The pending shards of one recipe, on one pool; a subject is matted while `turns` lets it."""
 
     books: Books
     recipe: Recipe
     pool: Pool
     summary: Summary
     watcher: Watcher
+    finisher: Finisher
+    turns: AbstractContextManager[object] = field(default_factory=nullcontext)
     decisions_every_s: float = 10.0
 
     def matte_subject(self, subject: str) -> None:
@@ -38,11 +41,10 @@ class Job:
 
         Where another run decides anew meanwhile, the rest is planned anew.
         """
-        is_overtaken = True
-        while is_overtaken:
-            is_overtaken = self._matte_planned(subject)
-        books = self.books.refreshed()
-        judge_complete(books, books.plan(subject), self.summary, self.watcher)
+        with self.turns:
+            while self._matte_planned(subject):
+                pass
+        self.finisher.begin(self.books.refreshed(), subject)
 
     def _matte_planned(self, subject: str) -> bool:
         """Matte what is pending by the decisions of now; tell whether a newer one left some of it undone.

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from flows.books import Books
-from flows.judge import Judging, capture_of, is_fresh, judge_subject, stored_verdicts
+from flows.judge import Judging, is_fresh, stored_verdicts
 from flows.limits import load_limits
 from flows.show_qc import qc_lines
 from flows.summary import Summary
 from flows.watch import Watcher
 from manifests.ahead import map_ahead
-from manifests.errors import SchemaNewer
 from manifests.ledger import READS_AT_ONCE
 from manifests.plan import SubjectPlan
-from manifests.traffic import traffic_of
 
 
 def check_limits(books: Books) -> None:
@@ -43,26 +40,6 @@ class Recalled:
             return False
         self._summary.qc[plan.subject] = known
         return True
-
-
-def judge_complete(books: Books, plan: SubjectPlan | None, summary: Summary, watcher: Watcher) -> None:
-    """Make the QC of a subject that is complete, unless it is there already.
-
-    It is no part of what a run promises: where a store fails the run goes on, and the next one makes it.
-    """
-    if plan is None or not books.settings.qc or not plan.is_complete:
-        return
-    capture = capture_of(plan, books.settings.store_options)
-    try:
-        judged = judge_subject(books.out, plan, replace(_judging(books), capture=capture))
-    except InterruptedError:
-        raise
-    except (OSError, SchemaNewer) as err:
-        watcher.warn(f"QC: subject {plan.subject} is not judged ({err}); the next run tries again")
-        return
-    finally:
-        summary.count_traffic(traffic_of(capture))
-    summary.qc[plan.subject] = replace(judged, cameras=())
 
 
 def tell_qc(summary: Summary, subjects: Sequence[str], watcher: Watcher) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from flows.books import Books, open_books, retry_failed
+from flows.costs import worker_seconds
 from flows.enumerate import enumerate_capture
+from flows.finishing import Finisher, Wish, finish
 from flows.guards import check_apart, check_foreign, check_names, check_paths, check_room, foreign_masks
 from flows.job import Job
-from flows.judge_run import Recalled, check_limits, judge_complete, tell_qc
+from flows.judge_run import Recalled, check_limits, tell_qc
 from flows.record import recorded
 from flows.resolve import Workforce, check_model, resolve_weights
 from flows.settings import MatteSettings
@@ -18,8 +21,6 @@ from flows.summary import Pending, Summary, Todo
 from flows.telling import tell
 from flows.watch import Watcher
 from manifests.errors import NothingSelected, WeightsRefused
-from manifests.failures import clear_failures
-from manifests.ledger import compact
 from manifests.manifest import listed_subjects, read_manifest
 from manifests.plan import (
     CameraStatus,
@@ -39,6 +40,8 @@ FRAME_BYTES_PER_PIXEL = 0.3
 SHRUNK_TO = {"native": 1.0, "half": 0.25, "gha": (2048 / 2200) ** 2 * 2200 / 3208}
 """The share of a source's pixels that a geometry leaves."""
 BYTES_PER_FRAME = 20_000
+WORKERS_A_SUBJECT = 64
+"""A subject of so many more workers is matted at once: else they would wait for its last shards."""
 
 EachSubject = Callable[[Sequence[str], Callable[[str], None]], None]
 
@@ -172,24 +175,27 @@ def _matte_pending(
         weights = _weights_for(books, recipe, watcher)
         watcher.say(_announce(recipe, books.workforce))
         pool = books.open_pool(recipe, weights)
-        job = Job(books, recipe, pool, summary, watcher)
+        finisher = Finisher(books, summary, watcher)
+        turns = threading.BoundedSemaphore(2 + pool.n_workers // WORKERS_A_SUBJECT)
+        job = Job(books, recipe, pool, summary, watcher, finisher, turns)
+        opened = time.monotonic()
         try:
             each_subject([todo.subject for todo in busy if recipe in todo.by_recipe], job.matte_subject)
         finally:
             pool.close()
             summary.count_traffic(pool.traffic())
+            summary.worker_s += worker_seconds(pool, time.monotonic() - opened)
+        finisher.wait()
 
 
 def _finish_subject(books: Books, summary: Summary, watcher: Watcher, subject: str) -> list[CameraStatus]:
-    """Count a subject's frames and, once it is complete, judge its mattes and join its receipts."""
+    """Count a subject's frames and, if it is complete, finish it, unless that is done."""
     plan = books.plan(subject)
     if plan is None:
         return []
     statuses = camera_statuses(books.out, plan)
-    if plan.is_complete and plan.ledger.singles:
-        clear_failures(books.out, subject, plan.ledger.failed)
-        compact(books.out, subject, plan.planned)
-    judge_complete(books, plan, summary, watcher)
+    if plan.ledger.singles or subject not in summary.qc:
+        Finisher(books, summary, watcher).take(subject, finish(books.out, Wish.of(books), plan))
     return statuses
 
 

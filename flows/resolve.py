@@ -109,10 +109,11 @@ def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:
     elif on_gpu:
         n_workers = max(1, int(machine.n_gpus / n_gpus)) if n_gpus else 1
     else:
-        n_workers = max(1, machine.n_cores // CPU_THREADS)
+        n_workers = max(1, int(machine.n_cores / (settings.cpus_per_worker or CPU_THREADS)))
     n_cores = max(1, machine.n_cores // n_workers)
-    n_threads = settings.io_threads or min(8, max(2, n_cores))
-    return Workforce(n_workers, 1 if on_gpu else min(CPU_THREADS, n_cores), n_gpus, n_threads)
+    n_cpus = settings.cpus_per_worker or (1 if on_gpu else min(CPU_THREADS, n_cores))
+    n_threads = settings.io_threads or min(8, max(2, int(settings.cpus_per_worker or n_cores)))
+    return Workforce(n_workers, n_cpus, n_gpus, n_threads)
 
 
 def resolve_weights(

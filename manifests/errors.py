@@ -16,6 +16,7 @@
     │   ├── NoRoom
     │   ├── DeviceFault
     │   ├── InputChanged
+    │   ├── NodesUnfit
     │   └── WorkersDied
     └── InputFault          never leaves matte_shard: it becomes the status of a row
 
@@ -95,6 +96,10 @@ class DeviceFault(Fault):
 
 class InputChanged(Fault):
     """Say that a file is not the one that the manifest names; the shard stays uncommitted."""
+
+
+class NodesUnfit(Fault):
+    """Say that no node of a cluster has what a worker needs."""
 
 
 class WorkersDied(Fault):

@@ -9,7 +9,7 @@ from manifests.records import FileStat
 from manifests.storage import Folder
 
 BOOKS = "_cleanplate"
-_OF_BOOKS = re.compile(r"_cleanplate/(?:claims/.+|writable-[0-9a-f]{32})|_cleanplate/.+\.claim")
+_OF_BOOKS = re.compile(r"_cleanplate/(?:claims/.+|preflight/.+|writable-[0-9a-f]{32})|_cleanplate/.+\.claim")
 
 
 def find_leftovers(out: Folder, folders: Sequence[str] | None = None) -> list[FileStat]:

@@ -12,13 +12,15 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayError
+from ray.exceptions import ActorUnavailableError, ActorUnschedulableError, OutOfMemoryError, RayActorError, RayError
 
 from manifests.errors import CleanplateError, WorkersDied
 from manifests.records import Shard, ShardFailure
 from manifests.traffic import Traffic, joined
-from matting_tasks.actor import MattingActor
+from matting_tasks.actor import note_death
 from matting_tasks.cluster import first_line, is_infrastructure
+from matting_tasks.nodes import Nodes
+from matting_tasks.staff import Staff
 from matting_tasks.tickets import MAX_UNCOUNTED, Death, Post, Ticket
 from matting_tasks.worker import Outcome, WorkerSettings, worth_another_try
 
@@ -34,15 +36,14 @@ PATIENCE_S = 45
 class RayPool:
     """Actors that matte; `matte` may be called from several threads, one pool serves a whole run."""
 
-    def __init__(self, settings: WorkerSettings, n_workers: int, n_cpus: float, n_gpus: float) -> None:
-        """Ask Ray for `n_workers` actors, each with so many CPUs and GPUs (fractions allowed); they start unawaited."""
-        self.n_workers = n_workers
-        self._settings = settings
-        self._asks = n_cpus, n_gpus
-        self._actor_class = MattingActor.options(  # type: ignore[attr-defined]
-            num_cpus=n_cpus, num_gpus=n_gpus
-        )
-        self._posts = [Post() for _ in range(n_workers)]
+    def __init__(
+        self, settings: WorkerSettings, n_workers: int | None, n_cpus: float, n_gpus: float, nodes: Nodes | None = None
+    ) -> None:
+        """Ask Ray for `n_workers` actors, each with so many CPUs and GPUs (fractions allowed); they start unawaited.
+
+        With `nodes` there are as many as these have room for, `n_workers` at most, also when nodes come and go.
+        """
+        self._staff = Staff(settings, n_workers, (n_cpus, n_gpus), nodes)
         self._waiting: deque[Ticket] = deque()
         self._in_flight: dict[Any, tuple[Post, Ticket | None]] = {}
         self._changed = threading.Condition()
@@ -52,8 +53,18 @@ class RayPool:
         self._fatal: CleanplateError | None = None
         self._set_up_deaths = self._set_up_losses = 0
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
-        self._started = time.monotonic()
+        self._lonely_since: float | None = time.monotonic()
         self._thread.start()
+
+    @property
+    def n_workers(self) -> int:
+        """Count the posts of workers, at least one: there may be none for a while."""
+        return max(1, len(self._staff.posts))
+
+    @property
+    def held_s(self) -> float:
+        """Return the seconds that workers were there for, added up over all of them."""
+        return self._staff.held_s
 
     def matte(self, groups: Iterable[Sequence[Shard]]) -> Iterator[Outcome]:
         """Yield outcomes as they come; groups of shards are taken only as fast as there are hands.
@@ -61,14 +72,13 @@ class RayPool:
         Raises WorkersDied, or what the set-up of a worker raised, when no worker can be had.
         """
         answers: SimpleQueue[Outcome] = SimpleQueue()
-        window = (IN_FLIGHT + 1) * self.n_workers
         n_open, largest = 0, 1
         for shards in groups:
             with self._changed:
                 self._waiting.append(Ticket(shards, answers))
                 self._changed.notify_all()
             n_open, largest = n_open + len(shards), max(largest, len(shards))
-            while n_open >= window * largest:
+            while n_open >= (IN_FLIGHT + 1) * self.n_workers * largest:
                 yield self._answer(answers)
                 n_open -= 1
         for _ in range(n_open):
@@ -82,13 +92,14 @@ class RayPool:
             self._changed.notify_all()
         with self._closing:
             self._thread.join(timeout_s)
-            posts, self._posts = [post for post in self._posts if post.actor is not None], []
+            posts = self._staff.dismiss()
             stops = [post.actor.stop.remote() for post in posts if post.ready]
             if stops:
                 done, _ = ray.wait(stops, num_returns=len(stops), timeout=timeout_s)
                 self._traffic = joined(_answered(done))
             for post in posts:
                 ray.kill(post.actor)
+            self._staff.close()
 
     def traffic(self) -> Mapping[str, Traffic]:
         """Return what the workers asked of the stores, by URL, once the pool is closed; the dead are not in it."""
@@ -110,34 +121,29 @@ class RayPool:
         """Dispatch until the pool is closed or cannot go on."""
         try:
             while not self._stopped and self._fatal is None:
-                self._fill_posts()
-                self._complain_once()
+                self._staff.follow()
+                for post, set_up in self._staff.fill():
+                    self._in_flight[set_up] = (post, None)
+                self._complain()
                 self._dispatch()
                 self._collect()
         except Exception as err:  # the pool's boundary: whoever waits for an answer must learn of it
             self._fatal = WorkersDied(f"Ray failed: {err!r}. Run the same command again: finished shards are kept.")
 
-    def _complain_once(self) -> None:
-        """Say that no worker could be started yet: a cluster that lacks what they ask for never says so itself."""
-        if self._started and time.monotonic() - self._started > PATIENCE_S:
-            self._started = 0.0
-            if not any(post.ready for post in self._posts):
-                asked = f"{self._asks[0]:g} CPUs and {self._asks[1]:g} GPUs"
-                has = {name: amount for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
-                log.warning(
-                    "no worker has started for %d s: each asks for %s, the cluster has %s", PATIENCE_S, asked, has
-                )
-
-    def _fill_posts(self) -> None:
-        for post in self._posts:
-            if post.actor is None:
-                post.actor, post.ready, post.camera = self._actor_class.remote(self._settings), False, None
-                self._in_flight[post.actor.prepare.remote()] = (post, None)
+    def _complain(self) -> None:
+        """Say once that there is no worker for long: a cluster that lacks what they ask for never says so itself."""
+        if any(post.ready for post in self._staff.posts):
+            self._lonely_since = time.monotonic()
+        elif self._lonely_since is not None and time.monotonic() - self._lonely_since > PATIENCE_S:
+            self._lonely_since = None
+            asked = "{:g} CPUs and {:g} GPUs".format(*self._staff.asks)
+            has = {name: amount for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
+            log.warning("no worker for %d s: each asks for %s, the cluster has %s", PATIENCE_S, asked, has)
 
     def _dispatch(self) -> None:
         """Give waiting shards to ready actors, those of the plate that an actor holds first."""
         with self._changed:
-            for post in sorted(self._posts, key=lambda post: len(post.tickets)):
+            for post in sorted(self._staff.posts, key=lambda post: len(post.tickets)):
                 while self._waiting and post.is_free and len(post.tickets) < IN_FLIGHT:
                     ticket = self._choose(post)
                     if ticket is None:
@@ -182,7 +188,7 @@ class RayPool:
         except ActorUnavailableError:
             self._ask_after(post)
             return
-        except (RayActorError, OutOfMemoryError) as err:
+        except (RayActorError, OutOfMemoryError, ActorUnschedulableError) as err:
             self._bury(post, Death(first_line(err), not is_infrastructure(err)))
             return
         except RayError as err:  # a task error: rehearsals raise what the frame raises, and survive it
@@ -203,13 +209,14 @@ class RayPool:
             self._settle_shards(ticket, answer)
 
     def _settle_set_up(self, post: Post, answer: Any) -> None:
-        if isinstance(answer, CleanplateError):
+        if isinstance(answer, CleanplateError) and self._staff.refuse(post, answer):
+            self._bury(post, Death(f"its node cannot work: {answer}", counts=False))
+        elif isinstance(answer, CleanplateError):
             self._fatal = answer
         elif isinstance(answer, RayError):
             self._fatal = WorkersDied(f"A worker could not be set up: {answer}")
         else:
             post.ready, self._set_up_deaths, self._set_up_losses = True, 0, 0
-            self._started = 0.0
 
     def _settle_shards(self, ticket: Ticket, answer: Any) -> None:
         if isinstance(answer, RayError):
@@ -237,8 +244,11 @@ class RayPool:
         orphans = post.tickets
         self._forget_calls(post)
         log.warning("a worker died with %d shards in hand: %s", len(post.tickets), death.reason)
+        note_death("shard" if death.counts else "cluster")
         if not post.ready:
             self._count_set_up_death(death)
+        if not death.counts:
+            self._staff.lost(post)
         ray.kill(post.actor)  # one that is only out of reach must not go on
         post.actor, post.ready, post.in_doubt, post.tickets = None, False, False, []
         for orphan in orphans:

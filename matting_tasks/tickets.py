@@ -94,9 +94,13 @@ class Ticket:
 
 @dataclass(slots=True)
 class Post:
-    """A post that an actor fills, and what is in its hands; `in_doubt` is one that cannot be reached for now."""
+    """A post that an actor fills, and what is in its hands; `in_doubt` is one that cannot be reached for now.
+
+    `node_id` is the node that it is on; where that is None, Ray finds a place.
+    """
 
     actor: Any = None
+    node_id: str | None = None
     ready: bool = False
     in_doubt: bool = False
     camera: tuple[str, str] | None = None

@@ -26,12 +26,11 @@ from benchmarks.simulated.relax import bottleneck, gains
 from benchmarks.simulated.run import HOUR_S, Run
 from benchmarks.simulated.work import V2_SUBJECTS, Work, nersemble
 
-POLICIES = {
-    "now": Policy(),
-    "no-qc": Policy(qc="off"),
-    "mended": Policy(subjects_at_once=8, qc="beside", join="beside", n_judges=128, lowres_threads=32),
-}
-"""How the product works; without its QC; and as docs/scale.md proposes."""
+from flows.matte import WORKERS_A_SUBJECT
+from flows.prefect_tasks import SUBJECTS_AT_ONCE
+
+POLICIES = ("now", "no-qc", "serial")
+"""How the product works on a cluster; without its QC; and as it did at first, with QC and receipts in the driver."""
 SPOT = Losses(mtbf_h=20.0, waves_per_h=1 / 2, wave_share=0.25)
 """A node lives 20 hours, and every 2 hours a wave takes a quarter of all nodes."""
 READ_S = {"raw": 0.047, "gha": 0.098}
@@ -44,6 +43,15 @@ COLUMNS = (
 )
 
 
+def policy_of(name: str, cluster: Cluster) -> Policy:
+    """Return how the product works on so many GPUs: the cores that no worker takes judge, and join receipts."""
+    if name == "serial":
+        return Policy()
+    turns = min(SUBJECTS_AT_ONCE, 2 + cluster.n_gpus // WORKERS_A_SUBJECT)
+    n_judges = cluster.n_gpus * (cluster.cores_per_gpu - 1)
+    return Policy(subjects_at_once=turns, qc="off" if name == "no-qc" else "beside", join="beside", n_judges=n_judges)
+
+
 def settings_of(args: argparse.Namespace) -> Iterator[tuple[list[str], Setting]]:
     """Yield what is to be simulated, with the words of its row."""
     costs = Costs(args.rate, args.cpu, READ_S[args.variant])
@@ -53,7 +61,7 @@ def settings_of(args: argparse.Namespace) -> Iterator[tuple[list[str], Setting]]
         for policy in args.policy.split(","):
             for masks in args.masks.split(","):
                 for losses in (Losses(), SPOT) if args.losses else (Losses(),):
-                    chosen = replace(POLICIES[policy], pack=masks == "packs")
+                    chosen = replace(policy_of(policy, cluster), pack=masks == "packs")
                     words = [f"{n_gpus}", policy, masks, "spot" if losses is SPOT else "none"]
                     yield words, Setting(cluster, costs, store, losses, chosen, args.seed)
 

@@ -14,7 +14,7 @@ def test_the_command_tells_hours_use_and_the_bottleneck(
     monkeypatch.setattr("sys.argv", ["simulate.py", *words])
     simulate.main()
     printed = capsys.readouterr().out
-    assert "waits for" in printed and "quality control" in printed and "spot" in printed
+    assert "waits for" in printed and "devices" in printed and "spot" in printed
     runs = json.loads((tmp_path / "s.json").read_text())["results"]["runs"]
     assert len(runs) == 2 and {run["tally"]["n_frames"] for run in runs} == {2 * 152_064}
     assert all(run["tally"]["n_given_up"] == 0 for run in runs)
@@ -23,7 +23,7 @@ def test_the_command_tells_hours_use_and_the_bottleneck(
 def test_the_policies_differ_in_what_they_leave_idle(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["--gpus", "64", "--subjects", "3", "--policy", "now,mended", "--masks", "packs", "--no-relax"]
+    words = ["--gpus", "64", "--subjects", "3", "--policy", "serial,now", "--masks", "packs", "--no-relax"]
     monkeypatch.setattr("sys.argv", ["simulate.py", *words])
     simulate.main()
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("64")]

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from benchmarks.simulate import policy_of
 from benchmarks.simulated.costs import Cluster, Costs, Losses, Policy, Setting, Store
 from benchmarks.simulated.relax import bottleneck, gains
 from benchmarks.simulated.run import HOUR_S, MOST_LOST, Run
@@ -136,8 +137,9 @@ def test_packs_ask_for_fewer_requests_and_files_wait_for_the_store() -> None:
 
 def test_the_simulated_policy_is_the_product_s() -> None:
     """Where this fails the product has changed: follow it here, and measure docs/scale.md again."""
-    policy = Policy()
+    policy = policy_of("now", Cluster(512))
     assert (policy.in_flight, policy.subjects_at_once) == (IN_FLIGHT, SUBJECTS_AT_ONCE)
+    assert policy_of("now", Cluster(8)).subjects_at_once == 2
     assert (policy.n_plates, policy.lowres_threads) == (N_PLATES, N_THREADS)
     assert (MOST_LOST, MOST_INSTANTS) == (MAX_UNCOUNTED, judging.MOST_INSTANTS)
 

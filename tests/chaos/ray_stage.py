@@ -158,13 +158,14 @@ def size(file: Path) -> int:
 class RayStage:
     """A Ray cluster on this machine: a head that works on nothing, and a node of one CPU for each worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_nodes: int = N_WORKERS, **has: float) -> None:
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
         self._cluster = Cluster(initialize_head=True, head_node_args=head | {"_system_config": DETECTION})
         self._nodes: list[Any] = []
-        for _ in range(N_WORKERS):
+        self._has = has or {"num_cpus": 1}
+        for _ in range(n_nodes):
             self.add_node()
 
     @contextlib.contextmanager
@@ -184,7 +185,7 @@ class RayStage:
 
     def add_node(self, wait: bool = True) -> None:
         """Add a node."""
-        node = self._cluster.add_node(wait=wait, num_cpus=1, object_store_memory=STORE_BYTES)
+        node = self._cluster.add_node(wait=wait, object_store_memory=STORE_BYTES, **self._has)
         self._nodes.append(node)
 
     def workers(self) -> list[psutil.Process]:

@@ -10,6 +10,7 @@ from captures import make_tiny, masks_below
 from command_line import cleanplate, matte
 
 from flows.books import Pool, open_books
+from flows.finishing import Finisher
 from flows.job import Job
 from flows.settings import MatteSettings
 from flows.summary import Summary
@@ -58,7 +59,9 @@ def run_job(capture: Path, out: Path, n_before: int, meanwhile: Callable[[], obj
     """Run a job that began before what happens `meanwhile`, and return the shards that it handed to its pool."""
     with open_books(LocalFolder(out), str(capture), SETTINGS, Selection(), QuietWatcher()) as books:
         pool = DecidesMeanwhile(books.open_pool(books.recipe, None), n_before, meanwhile)
-        Job(books, books.recipe, pool, Summary(str(out)), QuietWatcher(), every_s).matte_subject("031")
+        summary, watcher = Summary(str(out)), QuietWatcher()
+        finisher = Finisher(books, summary, watcher)
+        Job(books, books.recipe, pool, summary, watcher, finisher, decisions_every_s=every_s).matte_subject("031")
         pool.close()
     return pool.shown
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError
+from ray.exceptions import ActorUnschedulableError, OutOfMemoryError, RayActorError, RayError
 
 from manifests.errors import WorkersDied
 from matting_tasks.cluster import Cluster, is_infrastructure, look_at_cluster, start_ray, stop_ray
@@ -46,6 +46,8 @@ class Preempted(RayActorError):
         # what Ray says of any SIGKILL names the memory killer as one of the possible causes
         (RayActorError(error_msg="exit type: SYSTEM_ERROR ... (1) the process was killed by the OOM killer"), False),
         (RayActorError(), False),
+        # the node that an actor was to be on is gone
+        (ActorUnschedulableError("The node specified via NodeAffinitySchedulingStrategy doesn't exist any more"), True),
     ],
 )
 def test_deaths_of_nodes_and_of_memory_are_the_clusters(error: RayError, is_the_clusters: bool) -> None:
