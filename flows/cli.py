@@ -116,7 +116,8 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as err:
-        _complain(f"A store or file failed: {err}. Run the same command again when it is mended; nothing is lost.")
+        said = str(err).rstrip(".")
+        _complain(f"A store or file failed: {said}. Run the same command again when it is mended; nothing is lost.")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -77,12 +77,19 @@ class S3Client:
                 if not isinstance(err.__cause__, ConnectionBroke):
                     raise OSError(f"{self._url}: {method} had no answer within {self._deadline_s:g} s") from err
                 failure = err
-            except BotoCoreError as err:
-                raise OSError(
-                    f"{self._url}: {err}. Check the endpoint and the credentials (the AWS environment and profile, or "
-                    "--storage-option)."
-                ) from err
+            except (PermissionError, BotoCoreError) as err:
+                raise self._refused(err, method, named) from err.__cause__ or err
         raise OSError(f"{self._url}: no answer to {method} could be understood, of {TRIES}: {failure!r}") from failure
+
+    def _refused(self, err: Exception, method: str, named: Mapping[str, Any]) -> OSError:
+        """Return the error that says what was refused, or what to check where nobody was asked."""
+        if isinstance(err, PermissionError):
+            about = "/".join(named[name] for name in ("Bucket", "Key", "Prefix") if named.get(name))
+            return PermissionError(f"{err} ({method} of s3://{about})")
+        return OSError(
+            f"{self._url}: {err}. Check the endpoint and the credentials (the AWS environment and profile, or "
+            "--storage-option)."
+        )
 
     def read(self, **named: Any) -> tuple[bytes, Any]:
         """Return the whole body of an object and the answer; a body that breaks off is read again."""

@@ -15,6 +15,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, ActorUnschedulableError, OutOfMemoryError, RayActorError, RayError
 
 from manifests.errors import CleanplateError, WorkersDied
+from manifests.log_lines import fields_of
 from manifests.records import Shard, ShardFailure
 from manifests.traffic import Traffic, joined
 from matting_tasks.actor import note_death
@@ -224,7 +225,8 @@ class RayPool:
         ticket.tries += 1
         for alone, outcome in zip(ticket.alone(), answer, strict=True):
             if worth_another_try(outcome, ticket.tries):
-                log.warning("shard %s: %s; trying it again", alone.names, outcome.message)
+                extra = fields_of(outcome)
+                log.warning("shard %s: %s; trying it again", alone.names, outcome.message, extra=extra)
                 self._queue(alone)
             else:
                 ticket.answers.put(outcome)

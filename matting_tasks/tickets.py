@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
+from manifests.log_lines import fields_of
 from manifests.records import Shard, ShardFailure
 from matting_tasks.isolation import Trial, isolate
 from matting_tasks.worker import Outcome
@@ -64,7 +65,8 @@ class Ticket:
             self.fail(f"{MAX_UNCOUNTED} workers were lost with it in hand, the last one because: {death.reason}")
             return False
         if self.deaths >= MAX_DEATHS and self.isolation is None:
-            log.warning("shard %s: %d workers died with it; looking for the frame", self.names, self.deaths)
+            said, extra = (self.names, self.deaths), fields_of(self.shards[0])
+            log.warning("shard %s: %d workers died with it; looking for the frame", *said, extra=extra)
             self.isolation = isolate(self.shards[0])
             self.trial = next(self.isolation)
         return True
