@@ -168,7 +168,7 @@ def _rates(cluster: Cluster, measured: Measured | None) -> Rates:
     return Rates(
         *(cluster.n_gpus, rate, n_cores, cpu_s, cluster.store_gbit * 1e9 / 8),
         pack=cluster.pack,
-        n_judges=int(cluster.qc),
+        n_judges=max(1, n_cores - cluster.n_gpus) if cluster.qc else 0,  # the cores that no worker takes
         gpu_price=cluster.gpu_price,
     )
 

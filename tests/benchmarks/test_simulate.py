@@ -10,11 +10,12 @@ from benchmarks import simulate
 def test_the_command_tells_hours_use_and_the_bottleneck(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["--gpus", "64", "--subjects", "2", "--masks", "packs", "--losses", "--json", str(tmp_path / "s.json")]
+    words = ["--gpus", "64", "--subjects", "2", "--policy", "serial", "--masks", "packs", "--losses"]
+    words += ["--json", str(tmp_path / "s.json")]
     monkeypatch.setattr("sys.argv", ["simulate.py", *words])
     simulate.main()
     printed = capsys.readouterr().out
-    assert "waits for" in printed and "devices" in printed and "spot" in printed
+    assert "waits for" in printed and "quality control" in printed and "spot" in printed
     runs = json.loads((tmp_path / "s.json").read_text())["results"]["runs"]
     assert len(runs) == 2 and {run["tally"]["n_frames"] for run in runs} == {2 * 152_064}
     assert all(run["tally"]["n_given_up"] == 0 for run in runs)
