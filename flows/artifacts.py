@@ -28,12 +28,13 @@ from manifests.plan import CameraStatus
 from manifests.qc import CameraVerdict
 from manifests.storage import Folder
 
-SUMMARY, WORST, REPORT = "matte-summary", "matte-worst", "matte-report"
+SUMMARY, WORST, REPORT, NIGHT = "matte-summary", "matte-worst", "matte-report", "matte-nightly"
 """Keys: lowercase letters, digits and dashes, as Prefect wants them."""
 
 MOST_ROWS = 2000
 """Of the table: some hundred kilobytes, which the API and a browser still take."""
 N_WORST = 10
+MOST_WARNINGS = 100
 
 _FINE = (0, False, 0.0)
 UNREACHABLE = (httpx.HTTPError, PrefectException, OSError)
@@ -43,13 +44,24 @@ log = logging.getLogger("cleanplate")
 
 def publish(summary: Summary, out: Folder, message: str) -> None:
     """Create the artifacts of a run that has ended, in its flow run."""
+    publish_cameras(summary, message)
+    publish_report(out)
+
+
+def publish_cameras(summary: Summary, message: str) -> None:
+    """Create the table of the cameras of a run, and the page of the worst of them."""
     rows = table_of(summary)
     with if_reachable():
         if rows:
             shown = "" if len(rows) <= MOST_ROWS else f" The worst {MOST_ROWS:,} of {len(rows):,} cameras."
             create_table_artifact(key=SUMMARY, table=rows[:MOST_ROWS], description=message + shown)
             create_markdown_artifact(key=WORST, markdown=markdown_of(summary, message), description="The worst cameras")
-    publish_report(out)
+
+
+def publish_night(message: str, warnings: Sequence[str]) -> None:
+    """Create the one message of a night: what it came to, and what it warned of."""
+    with if_reachable():
+        create_markdown_artifact(key=NIGHT, markdown=night_page(message, warnings), description=message)
 
 
 def publish_report(out: Folder) -> None:
@@ -99,6 +111,15 @@ def markdown_of(summary: Summary, message: str) -> str:
         cells = (*_key(camera), *said, flagged, f"{camera.n_failed:,}")
         lines.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def night_page(message: str, warnings: Sequence[str]) -> str:
+    """Return the page of a night, as Markdown: the parts of its message, and the first warnings."""
+    lines = ["# Last night", "", *(f"- {_plain(part)}" for part in message.split("; ")), ""]
+    shown = [f"- {_plain(warning)}" for warning in warnings[:MOST_WARNINGS]]
+    if len(warnings) > MOST_WARNINGS:
+        shown.append(f"- and {len(warnings) - MOST_WARNINGS:,} more, in the log of the run")
+    return "\n".join([*lines, "## Warnings", "", *shown, ""] if shown else lines)
 
 
 @contextmanager

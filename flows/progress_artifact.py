@@ -11,8 +11,9 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.artifacts import if_reachable
+from flows.relay import PassingWatcher
 from flows.telling import count
-from flows.watch import Outcome, QuietWatcher, Watcher
+from flows.watch import Outcome, Watcher
 
 PROGRESS = "matte-progress"
 EVERY_S = 3.0
@@ -31,31 +32,20 @@ def told_progress(watcher: Watcher, every_s: float = EVERY_S) -> Iterator[Watche
         telling.close()
 
 
-class ProgressWatcher(QuietWatcher):
+class ProgressWatcher(PassingWatcher):
     """Passes everything on to another watcher, and tells Prefect from a thread of its own how far the run is."""
 
     def __init__(self, watcher: Watcher, every_s: float = EVERY_S) -> None:
         """Pass on to `watcher`; update at most every so many seconds."""
-        self._watcher, self._every_s = watcher, every_s
+        super().__init__(watcher)
+        self._every_s = every_s
         self._done = self._total = 0
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
 
-    def say(self, text: str) -> None:
-        """Pass on."""
-        self._watcher.say(text)
-
-    def warn(self, text: str) -> None:
-        """Pass on."""
-        self._watcher.warn(text)
-
-    def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
-        """Pass on."""
-        self._watcher.fetched(done_bytes, total_bytes)
-
     def planned(self, n_frames: int, n_shards: int) -> None:
         """Pass on, and create the artifact where there is something to do."""
-        self._watcher.planned(n_frames, n_shards)
+        super().planned(n_frames, n_shards)
         if not n_frames or self._thread is not None:
             return
         self._total = n_frames
@@ -67,7 +57,7 @@ class ProgressWatcher(QuietWatcher):
 
     def settled(self, outcome: Outcome) -> None:
         """Pass on, and count."""
-        self._watcher.settled(outcome)
+        super().settled(outcome)
         with self._lock:
             self._done += outcome.n_frames
 

@@ -15,9 +15,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
-from manifests.errors import Fault
+from manifests.errors import Fault, UsageError
 
 STARTUP_TIMEOUT_S = 120.0
 _SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
@@ -33,11 +33,35 @@ def prefect_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with _started(_free_port(), "--no-ui", "--no-services"):
+        yield
+
+
+@contextlib.contextmanager
+def prefect_pages(port: int) -> Iterator[str]:
+    """Do the same with a whole server, its pages and its clock included; yield the address of its pages.
+
+    Raises UsageError where the port is taken.
+    """
+    named = PREFECT_API_URL.value()
+    if named:
+        yield PREFECT_UI_URL.value() or named.removesuffix("/").removesuffix("/api")
+        return
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    except OSError as err:
+        raise UsageError(
+            f"--port {port}: {os.strerror(err.errno or 0)}. Name another one, or with PREFECT_API_URL the server there."
+        ) from err
+    with _started(port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def _started(port: int, *options: str) -> Iterator[None]:
     url = f"http://127.0.0.1:{port}/api"
-    words = ["server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui", "--no-services"]
+    words = ["server", "start", "--host", "127.0.0.1", "--port", str(port), *options]
     with tempfile.NamedTemporaryFile(prefix="cleanplate-prefect-", suffix=".log") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", *words],
@@ -58,6 +82,13 @@ def prefect_server() -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

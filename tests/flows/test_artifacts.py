@@ -84,3 +84,10 @@ def test_the_report_is_linked_where_there_is_one(artifacts: ModuleType, tmp_path
     store = MemoryFolder({"_cleanplate/report/index.html": b"<html>"})
     store.url = "s3://lab/mattes"
     assert artifacts.report_url(store) == "s3://lab/mattes/_cleanplate/report/index.html"
+
+
+def test_the_message_of_a_night_shows_names_as_they_are_and_not_too_much(artifacts: ModuleType) -> None:
+    page = artifacts.night_page("3 frames matted; 0 pending", [f"camera a_{number}" for number in range(120)])
+    assert "- 3 frames matted\n- 0 pending" in page and r"- camera a\_99" in page
+    assert r"a\_100" not in page and "and 20 more, in the log of the run" in page
+    assert "Warnings" not in artifacts.night_page("0 frames matted", [])

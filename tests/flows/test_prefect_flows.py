@@ -176,3 +176,29 @@ def test_progress_is_told_while_a_run_is_under_way(tmp_path: Path) -> None:
 
     run()
     assert seen[-1] == 50.0
+
+
+def test_a_store_that_fails_once_is_tried_again_and_a_refusal_is_not() -> None:
+    from prefect import flow
+
+    from flows.prefect_tasks import as_tasks
+    from manifests.errors import Refused, StoreFault
+
+    tried: list[str] = []
+
+    def work_on(subject: str) -> None:
+        tried.append(subject)
+        if subject == "refused":
+            raise Refused("no")
+        if tried.count(subject) == 1:
+            raise StoreFault("not now") if subject == "031" else OSError("not now")
+
+    @flow
+    def run(*subjects: str) -> None:
+        as_tasks(delays_s=(0.1, 0.2))(subjects, work_on)
+
+    run("031", "032")
+    assert sorted(tried) == ["031", "031", "032", "032"]
+    with pytest.raises(Refused):
+        run("refused")
+    assert tried.count("refused") == 1
