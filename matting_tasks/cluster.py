@@ -68,6 +68,12 @@ def stop_ray() -> None:
     ray.shutdown()
 
 
+def has_ended() -> bool:
+    """Tell whether the Ray that was started here has lost its own processes, as by a signal to all of a group."""
+    node = getattr(ray._private.worker, "_global_node", None)
+    return node is not None and bool(node.dead_processes())
+
+
 def look_at_cluster() -> Cluster:
     """Count what the joined cluster has; one of its GPUs is asked for its name."""
     resources = ray.cluster_resources()

@@ -56,6 +56,15 @@ class Decoded:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A frame that was decoded, or what is wrong with it, and the seconds that it took."""
+
+    frame: Frame
+    found: Decoded | InputFault
+    seconds: float
+
+
 def open_reader(
     shard: Shard,
     plates: Plates,
@@ -73,7 +82,10 @@ def open_reader(
 
 
 class FrameReader(ABC):
-    """Reads the frames of one shard; one that is `sequential` must be asked for them in order, by one thread."""
+    """Reads the frames of one shard in two steps: `take` decodes, `finish` makes of it what is matted.
+
+    One that is `sequential` must be asked to take frames in order, by one thread; any may finish them.
+    """
 
     sequential = False
 
@@ -94,21 +106,35 @@ class FrameReader(ABC):
 
     def __call__(self, frame: Frame) -> ReadFrame:
         """Read a frame; raises InputChanged for a file that is not the one listed, OSError for the store."""
+        return self.finish(self.take(frame))
+
+    def take(self, frame: Frame) -> Taken:
+        """Decode a frame, or find what is wrong with it; raises as a call of the reader does."""
         started = time.perf_counter()
         try:
             if frame.frame in self.shard.crashed:
                 raise InputFault("crashed", "it ended every worker that touched it, and was left out")
             decoded = self.decode(frame)
+        except InputFault as fault:
+            return Taken(frame, InputFault(fault.status, f"{frame.path}: {fault.message}"), _since(started))
+        return Taken(frame, decoded, _since(started))
+
+    def finish(self, taken: Taken) -> ReadFrame:
+        """Bring a decoded frame through the geometry, and put its visible mask and its small copy beside it."""
+        started, frame, decoded = time.perf_counter(), taken.frame, taken.found
+        if isinstance(decoded, InputFault):
+            return ReadFrame(frame, fault=decoded, decode_s=taken.seconds)
+        try:
             geometry = geometry_of(self.recipe.geometry, decoded.pixels.shape[1], decoded.pixels.shape[0])
             pixels = apply(geometry, decoded.pixels)
             visible = self._visible(frame, geometry, pixels)
         except InputFault as fault:
             about_visible = frame.visible_path is not None and fault.message.startswith(frame.visible_path)
             named = fault if about_visible else InputFault(fault.status, f"{frame.path}: {fault.message}")
-            return ReadFrame(frame, fault=named, decode_s=time.perf_counter() - started)
+            return ReadFrame(frame, fault=named, decode_s=taken.seconds + _since(started))
         plate = self.small_plate
         beside = None if plate is None else Beside(to_small(pixels), plate, pixels.shape[0] / pixels.shape[1])
-        seconds = time.perf_counter() - started
+        seconds = taken.seconds + _since(started)
         return ReadFrame(frame, pixels, visible, None, decoded.note, seconds, geometry, beside=beside)
 
     @abstractmethod
@@ -146,6 +172,10 @@ class FrameReader(ABC):
                 f"{frame.visible_path} is {width}x{height}, its frame is {pixels.shape[1]}x{pixels.shape[0]}",
             )
         return visible
+
+
+def _since(started: float) -> float:
+    return time.perf_counter() - started
 
 
 class PictureReader(FrameReader):

@@ -19,7 +19,7 @@ from manifests.log_lines import fields_of
 from manifests.records import Shard, ShardFailure
 from manifests.traffic import Traffic, joined
 from matting_tasks.actor import note_death
-from matting_tasks.cluster import first_line, is_infrastructure
+from matting_tasks.cluster import first_line, has_ended, is_infrastructure
 from matting_tasks.nodes import Nodes
 from matting_tasks.staff import Staff
 from matting_tasks.tickets import MAX_UNCOUNTED, Death, Post, Ticket
@@ -96,7 +96,7 @@ class RayPool:
             posts = self._staff.dismiss()
             stops = [post.actor.stop.remote() for post in posts if post.ready]
             if stops:
-                done, _ = ray.wait(stops, num_returns=len(stops), timeout=timeout_s)
+                done = _ended_in_time(stops, timeout_s)
                 self._traffic = joined(_answered(done))
             for post in posts:
                 ray.kill(post.actor)
@@ -280,6 +280,14 @@ def _was_preempted(answer: Any) -> bool:
     """Tell whether a worker dropped its shards unasked: it was told to end, and so will be gone."""
     outcomes = answer if isinstance(answer, list) else []
     return any(isinstance(outcome, ShardFailure) and outcome.kind == "stopped" for outcome in outcomes)
+
+
+def _ended_in_time(stops: list[Any], timeout_s: float) -> list[Any]:
+    """Return the answers that come in time; none will where Ray was told to end together with this process."""
+    deadline, done = time.monotonic() + timeout_s, []
+    while time.monotonic() < deadline and len(done) < len(stops) and not has_ended():
+        done, _ = ray.wait(stops, num_returns=len(stops), timeout=min(0.5, timeout_s))
+    return done
 
 
 def _answered(refs: Iterable[Any]) -> Iterator[Any]:

@@ -31,6 +31,9 @@ from matting_tasks.qc import measure_shape
 from matting_tasks.threads import map_ahead
 from models.base import MattingModel
 
+TAKEN_AHEAD = 2
+"""Frames of a video that are decoded and wait for a thread, besides those that are made ready."""
+
 Item = TypeVar("Item")
 Commit = Callable[[Folder, Shard, Sequence[FrameRow], Mapping[str, Any]], None]
 Ahead = Callable[[FrameReader, Sequence[Frame]], Generator[ReadFrame, None, None]]
@@ -108,7 +111,11 @@ def _matted_rows(
 def _read_ahead(
     hand: InHand, n_threads: int, n_ahead: int, reader: FrameReader, frames: Sequence[Frame]
 ) -> Generator[ReadFrame, None, None]:
-    return map_ahead(hand.reading(reader), frames, 1 if reader.sequential else n_threads, n_ahead)
+    """Read frames ahead on threads; those of a video are decoded by one, and made ready by all."""
+    if not reader.sequential:
+        return map_ahead(hand.reading(reader), frames, n_threads, n_ahead)
+    taken = map_ahead(reader.take, frames, 1, TAKEN_AHEAD)
+    return map_ahead(hand.reading(reader.finish), taken, n_threads, n_ahead)
 
 
 def _open_stream(opened: ExitStack, shard: Shard, plates: Plates, recipe: Recipe, ahead: Ahead) -> Stream:
