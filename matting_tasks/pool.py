@@ -284,7 +284,8 @@ def _was_preempted(answer: Any) -> bool:
 
 def _ended_in_time(stops: list[Any], timeout_s: float) -> list[Any]:
     """Return the answers that come in time; none will where Ray was told to end together with this process."""
-    deadline, done = time.monotonic() + timeout_s, []
+    deadline = time.monotonic() + timeout_s
+    done: list[Any] = []
     while time.monotonic() < deadline and len(done) < len(stops) and not has_ended():
         done, _ = ray.wait(stops, num_returns=len(stops), timeout=min(0.5, timeout_s))
     return done
