@@ -86,9 +86,10 @@ class Finisher:
     """Finishes subjects as they are matted: at once, or on the cluster while others are matted."""
 
     def __init__(self, books: Books, summary: Summary, watcher: Watcher) -> None:
-        """Name the run; where it is on a cluster that was joined, so is what comes here."""
+        """Name the run; on a cluster that was joined, and beside GPUs, there are cores that no worker takes."""
         self._summary, self._watcher = summary, watcher
-        self._beside = books.settings.executor == "ray" and books.settings.ray_address is not None
+        has_cores = books.settings.ray_address is not None or books.machine.device_class != "cpu"
+        self._beside = books.settings.executor == "ray" and has_cores
         self._under_way: dict[str, Callable[[], Finished]] = {}
 
     def begin(self, books: Books, subject: str) -> None:

@@ -27,7 +27,7 @@ from chaos.rounds import FAILED, Round, Scenario, append_round, read_rounds  # n
 from chaos.stage import end_children  # noqa: E402
 from chaos.table import write_report  # noqa: E402
 
-MODULES = ("kills", "faults", "two_runs", "s3_faults", "ray_kills")
+MODULES = ("kills", "faults", "two_runs", "packs", "s3_faults", "ray_kills")
 """Each has `scenarios() -> list of Scenario`, the slow ones last."""
 ROOM_BYTES = 2 * 10**9
 """Free memory that makes a file system in memory the place of choice for the rounds."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from manifests.inventory import read_books, read_subject
+from manifests.garbage import collect_garbage
+from manifests.inventory import SubjectBooks, read_books, read_subject
+from manifests.layouts.outputs import mask_paths
 from manifests.manifest import Manifest
+from manifests.packs import place_of, read_mask
+from manifests.records import Frame as ListedFrame
 from manifests.storage import Folder
 from manifests.verify import verify
 
@@ -29,6 +34,8 @@ class Frame:
 class Tree:
     """An output root: the sha256 of every file outside the books, the frames that rows stand for, those pending.
 
+    A mask in a pack is a file here, of the name that it has when it is unpacked, so that a root with packs is like one
+    with files.
     `twice` are frames of which two live receipts speak, `numbers` hash which file is which frame, by subject.
     """
 
@@ -58,21 +65,20 @@ class Findings:
 
 
 def read_tree(out: Folder) -> Tree:
-    """Read all of an output root: every file of masks, and the rows that stand."""
+    """Read all of an output root: every file of masks, every mask of packs, and the rows that stand."""
     books = read_books(out)
     frames: dict[FrameKey, Frame] = {}
     speaks: Counter[FrameKey] = Counter()
     n_pending, numbers = 0, {}
+    hashes = {stat.path: _sha256(out.read(stat.path)) for stat in out.list() if not stat.path.startswith(OURS)}
     for subject in books.subjects:
         mine = read_subject(books, subject)
         n_pending += sum(len(shard.rows) for shard in mine.pending)
         numbers[subject] = _numbers(mine.manifest)
-        for _, _, rows in mine.standing():
-            for row in rows:
-                key = subject, row.sequence, row.camera, row.frame
-                speaks[key] += 1
-                frames[key] = Frame(row.is_ok, tuple((file.path, file.sha256) for file in row.files))
-    hashes = {stat.path: _sha256(out.read(stat.path)) for stat in out.list() if not stat.path.startswith(OURS)}
+        for key, is_ok, files in _standing(mine):
+            speaks[key] += 1
+            frames[key] = Frame(is_ok, tuple((name, sha256) for name, _, sha256 in files))
+            hashes |= {name: _sha256(data) for name, path, _ in files if (data := _from_pack(out, path)) is not None}
     return Tree(hashes, frames, n_pending, frozenset(key for key, number in speaks.items() if number > 1), numbers)
 
 
@@ -128,6 +134,38 @@ def _differing(tree: Tree, reference: Tree) -> Iterator[tuple[str, str]]:
         for path, sha256 in frame.files:
             if sha256 not in (None, reference.files.get(path)):
                 yield path, "its receipt speaks of other bytes than the reference's"
+
+
+def sweep(out: Folder) -> None:
+    """Delete by the product's own code what no receipt names, whatever its age: packs that were written anew."""
+    collect_garbage(out, sys.maxsize, delete=True)
+
+
+def _standing(mine: SubjectBooks) -> Iterator[tuple[FrameKey, bool, list[tuple[str, str, str | None]]]]:
+    """Yield the frames that rows stand for: whether they are ok, and name, place and hash of their files."""
+    table = None if mine.manifest is None else mine.manifest.frames
+    if table is None:
+        return
+    keys = zip(table.sequence, table.camera, table.frame.tolist(), strict=True)
+    listed: dict[tuple[str, str, int], ListedFrame] = dict(zip(keys, table.frames(range(len(table))), strict=True))
+    for shard, _, rows in mine.standing():
+        for row in rows:
+            place = row.sequence, row.camera, row.frame
+            names = [file.path for file in row.files]
+            if names and place_of(names[0]) is not None:
+                names[:2] = mask_paths(shard.recipe, mine.subject, row.sequence, row.camera, listed[place])
+            files = [(name, file.path, file.sha256) for name, file in zip(names, row.files, strict=True)]
+            yield (mine.subject, *place), row.is_ok, files
+
+
+def _from_pack(out: Folder, path: str) -> bytes | None:
+    """Return the bytes that lie in a pack where a row says; None for a file of its own, and where there is no pack."""
+    if place_of(path) is None:
+        return None
+    try:
+        return read_mask(out, path)
+    except FileNotFoundError:
+        return None
 
 
 def _numbers(manifest: Manifest | None) -> str:

@@ -43,13 +43,14 @@ class Faults:
 
     `injected` counts by fault, `passed` by kind of request what the server was asked. From request `down_from` on,
     counted from 0, nothing gets through at all, and never a request for a path that holds `lost_path`; both are counted
-    as `down`, and are none of the faults.
+    as `down`, and are none of the faults. Every request that goes to the server is held for `delay_s` before.
     """
 
     seed: int = 0
     rate: float = 0.0
     kinds: Sequence[str] = FAULTS
     stall_s: float = 3.0
+    delay_s: float = 0.0
     down_from: int | None = None
     lost_path: str = ""
     injected: Counter[str] = field(default_factory=Counter)
@@ -186,6 +187,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _asked(self, body: bytes) -> _Answer:
         """Ask the server, on a connection of its own."""
         self.plan.note_request(kind_of(self.command, self.path))
+        time.sleep(self.plan.delay_s)
         upstream = http.client.HTTPConnection(*self.upstream, timeout=60)
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

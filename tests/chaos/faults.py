@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaos import situations
 from chaos.rounds import Round, Scenario
-from chaos.stage import Scene, Stage
+from chaos.stage import Scene, Situation, Stage
 from chaos.staged import Staged
 
 
@@ -16,9 +16,10 @@ class FullDisk(Staged):
 
     name = "disk full at a random byte"
     n_rounds = 60
+    known: tuple[Situation, ...] = situations.ALL
 
     def play(self, stage: Stage, rng: random.Random, folder: Path, seed: int) -> Round:
-        standing = stage.stand(situations.ALL[seed % len(situations.ALL)])
+        standing = stage.stand(self.known[seed % len(self.known)])
         scene = Scene(stage, standing, folder)
         n_written = max(1, standing.n_bytes if standing.n_frames else standing.n_bytes // 20)
         code = scene.ended(scene.start(scene.job(full_after=rng.randrange(n_written))))
@@ -37,9 +38,10 @@ class Denied(Staged):
 
     name = "access denied"
     n_rounds = 60
+    known: tuple[Situation, ...] = situations.ALL
 
     def play(self, stage: Stage, rng: random.Random, folder: Path, seed: int) -> Round:
-        standing = stage.stand(situations.ALL[seed % len(situations.ALL)])
+        standing = stage.stand(self.known[seed % len(self.known)])
         scene = Scene(stage, standing, folder)
         n_files = sum(number for step, number in standing.steps if step.endswith((" opened", " in place")))
         first, n_denied = rng.randint(1, n_files), rng.choice((1, 1, 3, 10**6))

@@ -7,12 +7,12 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from captures import make_tiny
-from chaos.checking import Findings, Tree, check, read_tree
+from chaos.checking import Findings, Tree, check, read_tree, sweep
 from chaos.fault_proxy import Faults, fault_proxy
 from chaos.job import Job
 from chaos.rounds import Round, Scenario
@@ -101,11 +101,13 @@ class S3Faults:
     """Runs on a server through the proxy; each third one in place, each fourth with a store that is gone for a while.
 
     The same command is given again until it ends well. While the store is gone it must fail and name what is left.
+    With `part_bytes` masks go into packs, which are uploaded in parts of that size, and must be those of the files.
     """
 
     name: str
     serve: Serve
     n_rounds: int = 6
+    part_bytes: int | None = None
     _stages: dict[Path, S3Stage] = field(default_factory=dict)
 
     def run(self, seed: int, folder: Path) -> Round:
@@ -115,10 +117,10 @@ class S3Faults:
             self._stages[home] = S3Stage(home, self.serve)
         return self.play(self._stages[home], seed, folder)
 
-    def play(self, stage: S3Stage, seed: int, folder: Path) -> Round:
-        """Play a round on a stage."""
+    def play(self, stage: S3Stage, seed: int, folder: Path, name: str = "round") -> Round:
+        """Play a round on a stage, in an output root of that name."""
         rng = random.Random(f"{self.name} {seed}")
-        out = f"{stage.bucket}/round-{seed}"
+        out = f"{stage.bucket}/{name}-{seed}"
         in_place = seed % 3 == 2
         capture = stage.copy_capture(out) if in_place else stage.on_store
         reference = stage.in_place if in_place else stage.beside
@@ -127,9 +129,12 @@ class S3Faults:
         counter = folder / "frames"
         with fault_proxy(stage.server.endpoint, faults) as endpoint:
             options = stage.server.options | CLIENT | {"endpoint_url": endpoint}
-            job = Job(matte_words(capture, out, **options), log=str(folder / "log"), counter=str(counter))
+            words = (*matte_words(capture, out, **options), *(("--pack",) if self.part_bytes else ()))
+            job = Job(words, log=str(folder / "log"), counter=str(counter), part_bytes=self.part_bytes)
             n_gone = _with_outage(job, faults, rng.randint(20, 3 * stage.n_model_frames)) if seed % 4 == 3 else 0
             n_tries = _completed(job)
+        if self.part_bytes:
+            sweep(stage.folder(out))
         found = check(stage.folder(out), reference)
         shown = counter.stat().st_size if counter.exists() else 0
         recomputed = max(0, shown - stage.n_model_frames)
@@ -142,7 +147,7 @@ def _with_outage(job: Job, faults: Faults, n_requests: int) -> int:
     """Run the command against a store that is gone after so many requests; return how many it then asked in vain."""
     faults.down_from = n_requests
     attempts = ("--storage-option", "max_attempts=2")
-    code = zygote().run(Job((*job.words, *attempts), log=job.log, counter=job.counter))
+    code = zygote().run(replace(job, words=(*job.words, *attempts)))
     n_gone, faults.down_from = faults.n_requests - n_requests, None
     if n_gone > 0 and code == 0:
         raise RuntimeError(f"the store was gone, and the run ended with 0:\n{_said(job)}")

@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -27,10 +28,13 @@ from fakes import DifferenceModel
 from torch import Tensor
 
 import manifests.garbage
+import manifests.packs
 import manifests.plan
-import manifests.storage
+import manifests.storage_local
 import manifests.verify
+from manifests.packs import PackWriter
 from manifests.storage import LocalFolder
+from manifests.storage_s3 import S3Folder
 from models import registry
 from models.base import Matte
 
@@ -46,6 +50,7 @@ KINDS = (
     ("receipt", r"_cleanplate/ledger/.*\.f\d+\.parquet"),
     ("failure", r"_cleanplate/failures/.*"),
     ("forgotten record", r"_cleanplate/forgotten/.*"),
+    ("pack", r"_cleanplate/packs/.*\.tar"),
     ("lowres mask", r".*/mask_lowres_[^/]*"),
     ("mask", r".*/mask_[^/]*"),
     ("log", r"_cleanplate/.*"),
@@ -133,6 +138,7 @@ def install(job: Job) -> Seams:
     seams = Seams(job)
     _install_writes(seams)
     _install_deletes(seams)
+    _install_packs(seams)
     _install_model(seams)
     _name_parts(seams)
     if job.file_limit is not None:
@@ -141,7 +147,7 @@ def install(job: Job) -> Seams:
 
 
 def _install_writes(seams: Seams) -> None:
-    storage: Any = manifests.storage
+    storage: Any = manifests.storage_local
 
     def put(step: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
         def named(temporary: Path, target: Path) -> None:
@@ -154,12 +160,12 @@ def _install_writes(seams: Seams) -> None:
     names = {name: getattr(os, name) for name in dir(os) if not name.startswith("__")}
     storage.os = SimpleNamespace(**names | {"replace": put(os.replace), "link": put(os.link)})
     storage.open = lambda path, mode: _opened(seams, path, mode)
-    for method in ("write_atomic", "put_if_absent"):
+    for method in ("write_from", "put_if_absent"):  # the former is what `write_atomic` does
         setattr(LocalFolder, method, _written(seams, getattr(LocalFolder, method)))
 
 
 def _written(seams: Seams, step: Callable[..., Any]) -> Callable[..., Any]:
-    def named(folder: LocalFolder, path: str, data: bytes) -> Any:
+    def named(folder: LocalFolder, path: str, data: Any) -> Any:
         seams.place.kind = kind_of(path)
         seams.hit("to come")
         try:
@@ -226,12 +232,29 @@ def _install_deletes(seams: Seams) -> None:
     LocalFolder.delete = named  # type: ignore[method-assign]
 
 
+def _install_packs(seams: Seams) -> None:
+    """Let packs grow where the job says, with a step after each frame."""
+    job, add = seams.job, PackWriter.add
+    if job.pack_memory is not None:
+        manifests.packs.IN_MEMORY = job.pack_memory
+    if job.temporary:
+        tempfile.tempdir = job.temporary
+    if job.part_bytes is not None:
+        S3Folder.__init__.__defaults__ = (job.part_bytes,)
+
+    def named(pack: PackWriter, *what: Any) -> None:
+        add(pack, *what)
+        seams.hit("grown", "pack")
+
+    PackWriter.add = named  # type: ignore[method-assign]
+
+
 def _name_parts(seams: Seams) -> None:
     """Name the parts of the protocol that write and delete receipts for reasons of their own."""
-    import flows.matte
+    import flows.finishing
 
     places: tuple[tuple[Any, str], ...] = (
-        (flows.matte, "compact"),
+        (flows.finishing, "compact"),
         (manifests.plan, "withdraw"),
         (manifests.verify, "withdraw"),
         (manifests.garbage, "withdraw"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,3 +118,51 @@ RECOVERED = Situation("recovered", _failing, MATTE)
 NUMBERED = Situation("numbered", _one_sequence, DATASET, make=_videos)
 
 ALL = (FRESH, REPLACED, HALF_REPLACED, CHANGED, RETRIED, REPAIRED, FORGOTTEN, CLEANED, FAILING, RECOVERED, NUMBERED)
+
+
+class _Packing(Stage):
+    """A stage whose runs make packs."""
+
+    def undisturbed(self, words: tuple[str, ...], capture: Path, out: Path, **disturbed: Any) -> int:
+        """Run a command to its end, with packs, and return its exit code."""
+        return super().undisturbed(with_packs(words), capture, out, **disturbed)
+
+
+def with_packs(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a command that makes packs, if it makes masks at all."""
+    return (*words, "--pack") if words[0] == "matte" else words
+
+
+def _packed(known: Situation, prepare: Callable[[Stage, Path, Path], None] | None = None) -> Situation:
+    """Return the same situation of a root with packs, which grow on the disk."""
+
+    def prepared(stage: Stage, capture: Path, out: Path) -> None:
+        (prepare or known.prepare)(_Packing(stage.home), capture, out)
+
+    return replace(
+        known,
+        name=f"packed {known.name}",
+        prepare=prepared,
+        command=with_packs(known.command),
+        settle=with_packs(known.settle) if known.settle else (),
+        disturbed=(*known.disturbed, ("pack_memory", 5000)),
+        has_packs=True,
+    )
+
+
+def _damaged_packs(stage: Stage, capture: Path, out: Path) -> None:
+    """Matte, then delete one pack, cut one off and spoil a third."""
+    _run(stage, MATTE, capture, out)
+    gone, cut, spoiled, *_ = sorted((out / "_cleanplate/packs").rglob("*.tar"))
+    gone.unlink()
+    os.truncate(cut, 2000)
+    data = bytearray(spoiled.read_bytes())
+    data[1000] ^= 255
+    spoiled.write_bytes(data)
+
+
+PACKED_REPAIRED = _packed(REPAIRED, _damaged_packs)
+REPACKED = replace(REPLACED, name="repacked", command=with_packs(REPLACED.command), has_packs=True)
+PACKED = tuple(PACKED_REPAIRED if one is REPAIRED else _packed(one) for one in ALL) + (REPACKED,)
+"""The same with packs, and one whose files are replaced by packs."""
+PACKED_BY_NAME = {one.name: one for one in PACKED}

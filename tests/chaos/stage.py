@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from captures import make_tiny
-from chaos.checking import Findings, Tree, check, read_tree
+from chaos.checking import Findings, Tree, check, read_tree, sweep
 from chaos.job import Job
 from chaos.processes import Child, Zygote
 
@@ -36,7 +36,7 @@ class Situation:
 
     `make` makes the capture, `prepare(stage, capture, out)` the root. The command ends with `code` where nothing
     disturbs it but what `disturbed` says of its job, with `code_when_done` where it has nothing left to do; `settle`
-    is run after it.
+    is run after it. Where it `has_packs` those that no receipt names are deleted before the check: they are no damage.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Situation:
     code_when_done: int | None = None
     make: Callable[[Path], Path] = tiny_capture
     disturbed: tuple[tuple[str, Any], ...] = ()
+    has_packs: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Stage:
         if situation.settle and self.undisturbed(situation.settle, capture, out, counter=str(counter)):
             raise RuntimeError(f"{situation.name}: undisturbed it does not settle:\n{said}")
         n_frames = counter.stat().st_size if counter.exists() else 0
+        if situation.has_packs:
+            sweep(LocalFolder(out))
         tree = read_tree(LocalFolder(out))
         findings = check(LocalFolder(out), tree)
         if not findings.are_none:
@@ -164,6 +167,8 @@ class Scene:
 
     def check(self) -> Findings:
         """Compare the root with that of the undisturbed run."""
+        if self.standing.situation.has_packs:
+            sweep(LocalFolder(self.out))
         return check(LocalFolder(self.out), self.standing.tree)
 
     def broken(self) -> str:

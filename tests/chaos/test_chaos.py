@@ -10,7 +10,7 @@ from chaos import faults, kills, two_runs
 from chaos.__main__ import main, play_one, scratch
 from chaos.rounds import Scenario
 
-N_ROUNDS = {"killed at a failpoint": 8, "killed at random": 5}
+N_ROUNDS = {"killed at a failpoint": 8, "killed at random": 5, "disk full at a random byte": 2}
 """Of each scenario, 1 if not given."""
 SCENARIOS = [*kills.scenarios(), *faults.scenarios(), *two_runs.scenarios()]
 
@@ -29,6 +29,8 @@ def test_nothing_is_lost_corrupt_or_there_twice(scenario: Scenario, folder: Path
         assert sum(one.kills for one in rounds) >= len(rounds)
     if scenario.name == "killed at random":  # a round may be over before its kill comes
         assert any(one.kills for one in rounds)
+    if scenario.name in ("disk full at a random byte", "access denied"):
+        assert sum(one.faults for one in rounds), "nothing was disturbed"
 
 
 def test_harness_goes_on_with_the_rounds_that_are_not_played_yet(

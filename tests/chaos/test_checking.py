@@ -101,3 +101,28 @@ def test_frames_under_other_numbers_are_found(out: LocalFolder, tmp_path: Path) 
     make_root(other, ("031", "032"), frames=range(1, 9))
     found = check(other, read_tree(out))
     assert found.lost and found.corrupt
+
+
+def drop_pack(pack: Path) -> None:
+    pack.unlink()
+
+
+def spoil_pack(pack: Path) -> None:
+    data = pack.read_bytes()
+    place = data.index(b"\xff\xd8") if b"\xff\xd8" in data else 512
+    pack.write_bytes(data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :])
+
+
+@pytest.mark.parametrize(("harm", "lost", "corrupt"), [(drop_pack, 4, 0), (spoil_pack, 0, 2)])
+def test_masks_in_packs_are_compared_with_those_of_files(
+    out: LocalFolder, tmp_path: Path, harm: Callable[[Path], None], lost: int, corrupt: int
+) -> None:
+    from roots import RECIPE
+
+    reference, packed = read_tree(out), LocalFolder(tmp_path / "packed")
+    make_root(packed, ("031", "032"), recipe=replace(RECIPE, pack=True), joined=False)
+    tree = read_tree(packed)
+    assert tree.frames.keys() == reference.frames.keys() and tree.files.keys() == reference.files.keys()
+    assert check(packed, tree).are_none
+    harm(next((packed.root / "_cleanplate/packs/031").iterdir()))
+    assert counts(check(packed, tree)) == (lost, corrupt, 0)

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from captures import make_tiny, masks_below
@@ -40,9 +41,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def start(capture: Path, out: Path, log: Path) -> Child:
+def start(capture: Path, out: Path, log: Path, *more: str, **disturbed: Any) -> Child:
     words = ("matte", str(capture), "--out", str(out), "--model", "plate-difference", "--executor", "local", "--quiet")
-    return zygote().start(Job(words, log=str(log)))
+    return zygote().start(Job((*words, *more), log=str(log), **disturbed))
 
 
 def said_in(log: Path) -> str:
@@ -55,6 +56,10 @@ def fill_bytes(disk: Path, out: Path, run: Child) -> None:
     deadline = time.monotonic() + 120
     while sum(1 for _ in out.glob("*/images/*/mask_*")) < 10 and not run.has_ended_within(0.002):
         assert time.monotonic() < deadline
+    fill(disk)
+
+
+def fill(disk: Path) -> None:
     with open(disk / "of somebody else", "wb", buffering=0) as other:
         try:
             while True:
@@ -97,3 +102,20 @@ def test_a_run_into_a_full_disk_says_so_and_is_completed_once_there_is_room(
     assert start(capture, out, log).wait() == 0 and said_in(log) == said
     found = check(LocalFolder(out), reference)
     assert found.are_none, found
+
+
+def test_a_pack_that_outgrows_the_folder_for_temporary_files_says_which_disk_is_full(
+    disk: Path, tmp_path: Path
+) -> None:
+    capture, log = make_tiny(tmp_path / "capture", n_cameras=3, n_frames=N_FRAMES // 3), tmp_path / "log"
+    assert start(capture, tmp_path / "undisturbed", log).wait() == 0
+    grows = {"pack_memory": 1000, "temporary": str(disk)}
+    fill(disk)
+    assert start(capture, tmp_path / "out", log, "--pack", **grows).wait() == 1
+    said = said_in(log)
+    assert f"No space left on device in {disk}, this machine's folder for temporary files" in said
+    assert "same command again" in said and "Traceback" not in said
+    assert not list((tmp_path / "out/_cleanplate").glob("packs/*/*")), "a pack is written when it is whole"
+    free_bytes(disk)
+    assert start(capture, tmp_path / "out", log, "--pack", **grows).wait() == 0
+    assert check(LocalFolder(tmp_path / "out"), read_tree(LocalFolder(tmp_path / "undisturbed"))).are_none

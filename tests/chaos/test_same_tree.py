@@ -9,11 +9,12 @@ import pytest
 from chaos.checking import check
 from chaos.fault_proxy import Faults, fault_proxy
 from chaos.job import Job
+from chaos.packs import serve_moto_with_small_parts
 from chaos.s3_faults import CLIENT, S3Faults, S3Stage, matte_words
 from chaos.stage import zygote
-from s3_servers import NotServed, serve_moto, serve_rclone
+from s3_servers import NotServed, serve_rclone
 
-SERVERS = {"moto": serve_moto, "rclone": serve_rclone}
+SERVERS = {"moto": serve_moto_with_small_parts, "rclone": serve_rclone}
 
 pytestmark = [
     pytest.mark.s3,
@@ -43,6 +44,12 @@ def test_a_disturbed_run_on_a_store_leaves_the_tree_of_a_disk(stage: S3Stage, tm
     one = S3Faults("short", stage.serve).play(stage, seed, tmp_path)
     assert one.is_good, one
     assert one.faults > 5
+
+
+def test_packs_uploaded_in_parts_through_faults_hold_the_masks_of_a_disk(stage: S3Stage, tmp_path: Path) -> None:
+    one = S3Faults("packs, short", stage.serve, part_bytes=4000).play(stage, 0, tmp_path, "packs")
+    assert one.is_good, one
+    assert one.faults > 3
 
 
 def test_a_fault_that_outlasts_all_tries_is_a_shard_by_name_and_the_same_command_completes_it(

@@ -72,10 +72,12 @@ class ReplacedMeanwhile(Staged):
 
     name = "two runs, one replaces"
     n_rounds = 60
+    half_replaced = situations.HALF_REPLACED
+    old, new = situations.OLDER, (*situations.MATTE, "--replace")
 
     def play(self, stage: Stage, rng: random.Random, folder: Path, seed: int) -> Round:
-        scene = Scene(stage, stage.stand(situations.HALF_REPLACED), folder)
-        codes = let_loose(scene, rng, situations.OLDER, (*situations.MATTE, "--replace"), 0.01)
+        scene = Scene(stage, stage.stand(self.half_replaced), folder)
+        codes = let_loose(scene, rng, self.old, self.new, 0.01)
         expect(scene, codes, codes[0] in (0, 1, REFUSED, KILLED) and codes[1] in (0, 1, KILLED))
         scene.complete()
         return self.round(scene, seed, note=f"ended with {codes}")
