@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 from manifests.errors import Fault, UsageError
 
 STARTUP_TIMEOUT_S = 120.0
+CHECK_TIMEOUT_S = 20.0
 _SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 
 
@@ -30,7 +32,9 @@ def prefect_server() -> Iterator[None]:
     Prefect would start one by itself, in our process group: Ctrl-C at a terminal would end it before the flow could
     say how it ended. Ours is in a session of its own, and ends with this process even if that is killed.
     """
-    if PREFECT_API_URL.value():
+    named = PREFECT_API_URL.value()
+    if named:
+        _check_answers(named)
         yield
         return
     with _started(_free_port(), "--no-ui", "--no-services"):
@@ -89,6 +93,19 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _check_answers(url: str) -> None:
+    """Raise Fault where nobody answers at all; what a server that does answer refuses, Prefect says itself."""
+    try:
+        urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=CHECK_TIMEOUT_S).close()
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError) as err:
+        raise Fault(
+            f"No Prefect server answers at PREFECT_API_URL={url} ({err}). Start it, or correct the address; without "
+            "PREFECT_API_URL a server is started for the run, and --executor local needs none."
+        ) from err
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -85,3 +85,13 @@ def test_a_named_server_is_used_and_none_started(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=known, timeout=100, check=True
     )
     assert ended.stdout.split() == ["http://127.0.0.1:1/api", "0"]
+
+
+def test_a_named_server_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture", n_cameras=1, n_frames=1), tmp_path / "out"
+    words = ["matte", str(capture), "--out", str(out), "--model", "plate-difference"]
+    nowhere = environment(tmp_path) | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    command = [sys.executable, "-m", "flows.cli", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, env=nowhere)
+    assert ended.returncode == 1 and "No Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9" in ended.stderr
+    assert "Traceback" not in ended.stderr and "--executor local" in ended.stderr
