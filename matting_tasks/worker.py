@@ -175,7 +175,7 @@ def _explain(err: Exception, recipe: Recipe) -> tuple[str, str]:
         return "device", f"the GPU failed, and its worker is replaced: {err}"
     if isinstance(err, OSError):
         if err.errno in (errno.ENOSPC, errno.EDQUOT):
-            return "full", f"the store is full: {err}. Make room and run the same command again."
+            return "full", f"no room: {err}. Make room and run the same command again."
         return "store", f"the store failed: {err}. Check it, and run the same command again."
     return "fault", str(err) if isinstance(err, CleanplateError) else f"{type(err).__name__}: {err}"
 
