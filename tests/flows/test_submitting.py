@@ -13,7 +13,8 @@ HEAD = "http://127.0.0.1:1"
 
 def test_commands_with_workers_join_the_cluster_that_they_run_on() -> None:
     assert _for_the_cluster(["matte", "c", "--out", "o"]) == ["matte", "c", "--out", "o", "--ray-address", "auto"]
-    for words in (["matte", "c", "--ray-address=10.0.0.1:6379"], ["reprocess", "o", "--executor", "local"], ["qc", "o"]):
+    elsewhere = ["matte", "c", "--ray-address=10.0.0.1:6379"]
+    for words in (elsewhere, ["reprocess", "o", "--executor", "local"], ["qc", "o"]):
         assert _for_the_cluster(words) == words
 
 

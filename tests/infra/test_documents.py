@@ -49,7 +49,8 @@ def test_an_advised_command_and_its_options_exist(document: str, line: str) -> N
 
 
 OTHERS = re.compile(
-    r"Connection refused|Failed to connect|_Py|Py_|Version mismatch|Failed to reach|Killed|/dev/shm|CUDA error|Denied|Could not"
+    r"Connection refused|Failed to connect|_Py|Py_|Version mismatch|Failed to reach|Killed|/dev/shm|CUDA error|Denied|"
+    r"Could not"
 )
 """What other programs say; all else in the table of symptoms is in our own sources."""
 
