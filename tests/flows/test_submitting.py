@@ -30,12 +30,6 @@ def test_secrets_are_never_sent_or_shown(words: list[str]) -> None:
     assert ended.code == 2 and "AWS environment of the nodes" in ended.err and "s3cret" not in ended.err
 
 
-@pytest.mark.parametrize("words", [["--list", "--stop", "x"], ["--follow", "x", "--", "qc", "o"], []])
-def test_one_thing_at_a_time(words: list[str]) -> None:
-    ended = cleanplate("submit", "--ray-address", HEAD, *words)
-    assert ended.code == 2 and "Say one thing" in ended.err
-
-
 def test_an_address_of_another_kind_is_told() -> None:
     ended = cleanplate("submit", "--ray-address", "10.0.0.1:6379", "--list")
     assert ended.code == 2 and "http://head:8265" in ended.err

@@ -77,11 +77,3 @@ def test_frames_without_a_mask_are_said(tmp_path: Path) -> None:
     ended = cleanplate("unpack", out, "--to", tmp_path / "to")
     assert ended.code == 3 and "1 frame without a mask" in ended.out
     assert len(all_masks(tmp_path / "to")) == 2
-
-
-def test_a_wrong_subject_or_folder_is_told(tmp_path: Path) -> None:
-    capture, out = make_tiny(tmp_path / "capture", n_cameras=1, n_frames=2), tmp_path / "out"
-    assert cleanplate("unpack", capture, "--to", tmp_path / "to").code == 2
-    assert matte(capture, out, "--pack").code == 0
-    ended = cleanplate("unpack", out, "--to", tmp_path / "to", "--subjects", "999")
-    assert ended.code == 2 and "There is: 031" in ended.err
