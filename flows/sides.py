@@ -8,6 +8,7 @@ from pathlib import Path
 
 from manifests.errors import UsageError
 from manifests.layouts.pattern import PICTURES, VIDEOS
+from manifests.packs import PACKS
 from manifests.storage import Folder, open_folder
 from matting_tasks.pairs import ALPHA_FOLDERS, Entry, entries_of, listed_names, single_entry
 
@@ -52,6 +53,8 @@ def open_side(
     folder = open_folder(parent if is_list else url, options)
     paths = [stat.path for stat in folder.list()]
     entries = entries_of(paths, prefixes, folders)
+    if not entries and any(path.startswith(f"{PACKS}/") for path in paths):
+        raise UsageError(f"{url}: its masks lie in packs. Make files of them first: cleanplate unpack {url} --to FOLDER")
     if not entries:
         raise UsageError(
             f"{url}: there is no picture ({' '.join(PICTURES)}) or video ({' '.join(VIDEOS)}) there. Name a file, a "

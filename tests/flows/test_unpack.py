@@ -77,3 +77,10 @@ def test_frames_without_a_mask_are_said(tmp_path: Path) -> None:
     ended = cleanplate("unpack", out, "--to", tmp_path / "to")
     assert ended.code == 3 and "1 frame without a mask" in ended.out
     assert len(all_masks(tmp_path / "to")) == 2
+
+
+def test_who_wants_files_is_told_to_unpack(tmp_path: Path) -> None:
+    capture, out = make_tiny(tmp_path / "capture", n_cameras=1, n_frames=2), tmp_path / "out"
+    assert matte(capture, out, "--pack").code == 0
+    ended = cleanplate("evaluate", out, capture)
+    assert ended.code == 2 and f"cleanplate unpack {out} --to" in ended.err
