@@ -54,7 +54,7 @@ def open_side(
     paths = [stat.path for stat in folder.list()]
     entries = entries_of(paths, prefixes, folders)
     if not entries and any(path.startswith(f"{PACKS}/") for path in paths):
-        raise UsageError(f"{url}: its masks lie in packs. Make files of them first: cleanplate unpack {url} --to FOLDER")
+        raise UsageError(f"{url}: its masks lie in packs. Make files of them: cleanplate unpack {url} --to FOLDER")
     if not entries:
         raise UsageError(
             f"{url}: there is no picture ({' '.join(PICTURES)}) or video ({' '.join(VIDEOS)}) there. Name a file, a "
