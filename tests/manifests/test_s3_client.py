@@ -258,20 +258,26 @@ def test_requests_that_are_made_again_are_counted(moto_s3: Any) -> None:
 
 def test_completed_upload_whose_answer_was_lost_is_complete(told: Any) -> None:
     """A retried completion is told that there is no such upload, by its own first success."""
-    data = bytes(30)
-    stored = data
+    data = bytes(range(30))
+    stored, rest = data, b""
 
     def answer(method: str, path: str, number: int) -> Answer:
+        nonlocal rest
         if method == "POST" and "uploads" in path:
+            rest = stored
             return 200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
         if method == "POST":
             return 404, error("NoSuchUpload")
-        return (200, stored) if method == "GET" else (200, b"")
+        if method != "GET":
+            return 200, b""
+        part, rest = rest[:10], rest[10:]  # it is read in parts, as it was written
+        return 200, part
 
     server = told(answer)
     folder = S3Folder(server.folder().url, OPEN | {"endpoint_url": server.endpoint}, part_bytes=10)
     folder.write_atomic("large", data)
-    stored = b"another's"
+    assert rest == b""
+    stored = data[:20] + b"another's "
     with pytest.raises(FileNotFoundError):
         folder.write_atomic("large", data)
     assert server.asked[-1].startswith("DELETE ") and "uploadId=u" in server.asked[-1]
