@@ -15,6 +15,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_packs_are_fewer_objects_and_requests_than_files(tmp_path: Path) -> None:
     try:
         with SERVERS["rclone"](tmp_path) as server:

@@ -46,6 +46,7 @@ def test_a_disturbed_run_on_a_store_leaves_the_tree_of_a_disk(stage: S3Stage, tm
     assert one.faults > 5
 
 
+@pytest.mark.slow
 def test_packs_uploaded_in_parts_through_faults_hold_the_masks_of_a_disk(stage: S3Stage, tmp_path: Path) -> None:
     one = S3Faults("packs, short", stage.serve, part_bytes=4000).play(stage, 0, tmp_path, "packs")
     assert one.is_good, one
