@@ -103,6 +103,7 @@ def test_killed_runs_on_ray_and_prefect_end_in_the_same_masks(tmp_path: Path) ->
     kill_at_random_moments(tmp_path, ["--workers", "2"], n_kills=10, seed=2)
 
 
+@pytest.mark.slow
 def test_a_replacement_killed_midway_ends_in_the_masks_of_the_new_recipe(tmp_path: Path) -> None:
     capture = make_tiny(tmp_path / "capture", n_cameras=3, n_frames=130)
     weights = write_reference_checkpoint("mattingbase-mobilenetv2", tmp_path / "weights.pth")
