@@ -23,7 +23,7 @@ from manifests.root import read_root
 from manifests.runs import read_runs
 from manifests.storage import Folder, open_folder
 from models.errors import ModelError
-from models.registry import entry, names
+from models.registry import ALIAS, DEFAULT, entry, full_name, names
 
 
 def print_status(out_url: str, settings: EnumerateSettings, as_json: bool) -> int:
@@ -42,7 +42,7 @@ def print_status(out_url: str, settings: EnumerateSettings, as_json: bool) -> in
 
 def print_weights() -> None:
     """Print all models with their weights."""
-    from models.weights import WEIGHTS, locate
+    from models.weights import PACKAGED, WEIGHTS, locate
 
     folder = weights_folder()
     table = Table(title=f"Models, with weights in {folder}", title_justify="left", box=None, padding=(0, 2, 0, 0))
@@ -57,13 +57,17 @@ def print_weights() -> None:
         weights, at_hand = WEIGHTS[name], locate(name, folder)
         # a source of another format has another name
         file_name = weights.file_name if at_hand is None else at_hand.name
-        table.add_row(name, plate, weights.licence, "no" if at_hand is None else "yes", file_name)
+        where = "no" if at_hand is None else "in the package" if name in PACKAGED else "yes"
+        table.add_row(name, plate, weights.licence, where, file_name)
     console = plain_console()
     console.print(table)
     for file_name, sha256 in {s.file_name: s.sha256 for weights in WEIGHTS.values() for s in weights.sources}.items():
         if sha256 is not None:
             console.print(f"SHA-256 known beforehand: {file_name} {sha256[:12]}...")
-    console.print("Fetch one with: cleanplate weights fetch NAME. Use a local file with: --weights FILE.")
+    console.print(
+        "Fetch one with: cleanplate weights fetch NAME. Use a local file with: --weights FILE.\n"
+        f"--model {ALIAS} is {DEFAULT}, which needs no download."
+    )
 
 
 def fetch_weights(name: str) -> None:
@@ -71,6 +75,7 @@ def fetch_weights(name: str) -> None:
     from models.errors import UnknownModel
     from models.weights import WEIGHTS, fetch
 
+    name = full_name(name)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = plain_console()
     if name in names() and entry(name).weights is None:
@@ -97,13 +102,15 @@ def fetch_weights(name: str) -> None:
 def verify_weights(file: Path, model: str | None) -> None:
     """Print which models a file fits and its hash; raises WeightsRefused if none, or not the one that was named."""
     from models.checkpoints import check_fits, identify, load_state_dict
+    from models.fitted import weights_of
     from models.weights import file_sha256
 
-    if not file.is_file():
+    if not file.exists():
         raise UsageError(f"{file}: there is no such file.")
     try:
+        file = weights_of(file)
         if model is not None:
-            check_fits(model, file)
+            check_fits(full_name(model), file)
         fits = identify(load_state_dict(file))
     except ModelError as err:
         raise WeightsRefused(str(err)) from err

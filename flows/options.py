@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flows.settings import Settings
+from flows.knobs import Settings
 
 
 def with_settings(kind: type[Settings], *, without: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:

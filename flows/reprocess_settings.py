@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from flows.settings import MASKS, MODEL, SELECTION, MatteSettings, knob
+from flows.knobs import MASKS, MODEL, SELECTION, knob
+from flows.settings import MatteSettings
 
 
 class ReprocessSettings(MatteSettings):

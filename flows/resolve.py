@@ -13,8 +13,9 @@ from manifests.errors import DeviceFault, UsageError, WeightsRefused
 from manifests.recipe import Recipe
 from models.checkpoints import check_fits
 from models.errors import DownloadFailed, ModelError, UnknownModel
+from models.fitted import weights_of
 from models.registry import entry
-from models.weights import Fetched, fetch, file_sha256, locate
+from models.weights import PACKAGED, Fetched, fetch, file_sha256, locate
 
 if TYPE_CHECKING:
     from matting_tasks.cluster import Cluster
@@ -121,7 +122,8 @@ def resolve_weights(
 ) -> WeightsFile | None:
     """Return a model's weights, fetched once if need be, and checked to fit the model unless their hash is trusted.
 
-    None for a model without weights. Raises WeightsRefused and UsageError.
+    file: a file with weights, or the folder that a fit wrote. None for a model without weights. Raises
+    WeightsRefused and UsageError.
     """
     try:
         known = entry(model)
@@ -133,10 +135,7 @@ def resolve_weights(
         return None
     try:
         if file is not None:
-            path = Path(file).expanduser().absolute()
-            if not path.is_file():
-                raise WeightsRefused(f"Weights {file}: there is no such file.")
-            found = WeightsFile(path, file_sha256(path))
+            found = _named(model, file, trusted_sha256)
         else:
             fetched = _fetch(model, say, progress)
             found = WeightsFile(fetched.path, fetched.sha256)
@@ -144,6 +143,21 @@ def resolve_weights(
             check_fits(model, found.path)
     except ModelError as err:
         raise WeightsRefused(str(err)) from err
+    return found
+
+
+def _named(model: str, file: str, trusted_sha256: str | None) -> WeightsFile:
+    """Return the file with weights that the user names; a model of the package takes no others than its own."""
+    named = Path(file).expanduser().absolute()
+    if not named.exists():
+        raise WeightsRefused(f"Weights {file}: there is no such file.")
+    path = weights_of(named)
+    found = WeightsFile(path, file_sha256(path))
+    if model in PACKAGED and found.sha256 not in (PACKAGED[model][0], trusted_sha256):
+        raise UsageError(
+            f"Weights {file}: {model} has weights of its own, which are part of the package, and these are others. "
+            f"For these say --model {entry(model).architecture}."
+        )
     return found
 
 

@@ -7,14 +7,24 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, SecretStr, ValidationError, field_validator
 
+from flows.knobs import (
+    CHECKS,
+    MASKS,
+    MODEL,
+    RUNNING,
+    SELECTION,
+    STORES,
+    ModelName,
+    Names,
+    Settings,
+    auto,
+    knob,
+    pairs,
+)
 from manifests.decisions import Selection, parse_slice
 from manifests.errors import UsageError
-
-SELECTION, MODEL, MASKS = "What to matte", "Model and recipe", "What is written"
-RUNNING, STORES = "Where and how it runs", "Stores and books"
-CHECKS = "How plates and mattes are checked"
 
 MODEL_PARAMETERS = (
     "backbone_scale",
@@ -24,41 +34,6 @@ MODEL_PARAMETERS = (
     "refine_kernel_size",
     "downsample_ratio",
 )
-
-
-def _split(value: Any) -> Any:
-    names = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-    if names == []:
-        raise ValueError("it names nothing")
-    return names
-
-
-def _pairs(value: Any) -> Any:
-    """Turn ['key=value', ...] into a dict."""
-    if not isinstance(value, list):
-        return value
-    wrong = [text for text in value if "=" not in text]
-    if wrong:
-        raise ValueError("key=value is wanted")
-    return dict(text.split("=", 1) for text in value)
-
-
-def _auto(value: Any) -> Any:
-    return None if value == "auto" else value
-
-
-Names = Annotated[list[str], BeforeValidator(_split)]
-
-
-def knob(default: Any, panel: str, description: str, **limits: Any) -> Any:
-    """Declare a setting: `panel` is its heading in the help."""
-    return Field(default, description=description, json_schema_extra={"panel": panel}, **limits)
-
-
-class Settings(BaseModel):
-    """Base of all settings: unknown names are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EnumerateSettings(Settings):
@@ -94,7 +69,7 @@ class EnumerateSettings(Settings):
         "How a changed file is known; pinned by the first run. stat (default): size and time, the etag on S3; "
         "size alone or content for captures that will be moved without their times.",
     )
-    storage_option: Annotated[dict[str, SecretStr], BeforeValidator(_pairs)] = knob(
+    storage_option: Annotated[dict[str, SecretStr], BeforeValidator(pairs)] = knob(
         {}, STORES, "key=value for the S3 client, such as endpoint_url=http://host:9000. May be given again."
     )
 
@@ -125,8 +100,17 @@ class EnumerateSettings(Settings):
 class MatteSettings(EnumerateSettings):
     """All settings of the main job."""
 
-    model: str = knob("mattingrefine-resnet101", MODEL, "The matting model; cleanplate weights list shows all.")
-    weights: str | None = knob(None, MODEL, "A file with its weights, local or s3://; else they are fetched once.")
+    model: ModelName = knob(
+        "mattingrefine-resnet101",
+        MODEL,
+        "The matting model; cleanplate weights list shows all. default: cleanplate's own, whose weights are part of "
+        "the package.",
+    )
+    weights: str | None = knob(
+        None,
+        MODEL,
+        "A file with its weights, local or s3://, or the folder that cleanplate fit wrote; else they are fetched once.",
+    )
     backbone_scale: float = knob(
         0.25, MODEL, "MattingRefine: size of the coarse pass, above 0, at most 0.5.", gt=0, le=0.5
     )
@@ -210,7 +194,7 @@ class MatteSettings(EnumerateSettings):
     executor: Literal["ray", "local"] = knob(
         "ray", RUNNING, "ray: a Prefect flow on Ray. local: this process alone, for small jobs and debugging."
     )
-    workers: Annotated[int | None, BeforeValidator(_auto)] = knob(
+    workers: Annotated[int | None, BeforeValidator(auto)] = knob(
         None,
         RUNNING,
         "Workers; auto if not given: one a GPU, or half the cores of a CPU. On a cluster auto follows nodes that come "

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from flows.settings import MASKS, MODEL, MODEL_PARAMETERS, RUNNING, MatteSettings, Names, Settings, knob
+from flows.knobs import MASKS, MODEL, RUNNING, ModelName, Names, Settings, knob
+from flows.settings import MODEL_PARAMETERS, MatteSettings
 
 OUTPUTS = ("alpha", "foreground", "composite")
 
@@ -33,7 +34,11 @@ def _same(name: str) -> Any:
 class VideoSettings(Settings):
     """All settings of `cleanplate video`."""
 
-    model: str = knob("rvm-mobilenetv3", MODEL, "The matting model; cleanplate weights list shows all.")
+    model: ModelName = knob(
+        "rvm-mobilenetv3",
+        MODEL,
+        "The matting model; cleanplate weights list shows all. default: cleanplate's own, which uses a plate.",
+    )
     weights: str | None = _same("weights")
     plate: str | None = knob(
         None, MODEL, "A picture of the empty set, as large as the frames, for a model that uses one; the others refuse."

@@ -17,6 +17,7 @@ from pathlib import Path
 from manifests.errors import CleanplateError
 from manifests.recipe import ALGORITHM_REVISION, Recipe
 from manifests.storage import Folder, open_folder
+from models.packaged import here
 
 PROBES = "_cleanplate/preflight"
 """Of an output root: where the driver and the nodes leave a word for each other."""
@@ -112,7 +113,7 @@ def _version_doubts(wanted: Wanted) -> Iterator[str]:
 def _weights_faults(wanted: Wanted) -> Iterator[str]:
     if wanted.weights is None:
         return
-    path = Path(wanted.weights)
+    path = here(Path(wanted.weights))
     try:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,6 +30,7 @@ from matting_tasks.plates import Plates
 from matting_tasks.shard import Station, matte_shards
 from models.base import MattingModel, takes_bytes
 from models.errors import ModelError
+from models.packaged import here
 from models.registry import build_for_masks
 
 Outcome = ShardSummary | ShardFailure
@@ -65,7 +66,7 @@ class Worker:
         recipe = settings.recipe
         device = set_up_device(settings.device, recipe.numerics)
         try:
-            weights = None if settings.weights is None else Path(settings.weights)
+            weights = None if settings.weights is None else here(Path(settings.weights))
             precision = recipe.numerics.precision
             self._model = settings.build(recipe.model, dict(recipe.parameters), weights, str(device), precision)
         except ModelError as err:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import WeightsMismatch, WeightsUnreadable
 from models.onnx_weights import read_folded
-from models.registry import entry, names
+from models.registry import architectures, entry
+from models.safetensors_file import is_safetensors, read_safetensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,10 +27,11 @@ ONNX_START = b"\x08"
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a checkpoint onto the CPU: a state dict, one wrapped in "state_dict" or "model", TorchScript, or ONNX.
+    """Read a checkpoint onto the CPU: a state dict, wrapped or not, safetensors, TorchScript, ONNX.
 
-    Never runs code from a pickle; a TorchScript archive is read by torch.jit, which is for trusted files only. For
-    what an ONNX file must be, see `models.onnx_weights`: the segmentation head of its state dict is zeros.
+    The content says what a file is, not its name. Half precision becomes float32. Never runs code from a pickle; a
+    TorchScript archive is read by torch.jit, which is for trusted files only. For what an ONNX file must be, see
+    `models.onnx_weights`: the segmentation head of its state dict is zeros.
     Raises WeightsUnreadable, and FileNotFoundError.
     """
     if not path.is_file():
@@ -86,8 +88,8 @@ def check_fits(name: str, path: Path) -> None:
 
 
 def identify(state: Mapping[str, Tensor]) -> list[str]:
-    """List the registry entries that a state dict fits, by keys and shapes."""
-    return [name for name in names() if entry(name).weights is not None and _fits(state, name)]
+    """List the architectures of the registry that a state dict fits, by keys and shapes."""
+    return [name for name in architectures() if entry(name).weights is not None and _fits(state, name)]
 
 
 def _fits(state: Mapping[str, Tensor], name: str) -> bool:
@@ -109,7 +111,7 @@ def _skeleton(name: str) -> nn.Module:
 
 def _without_refiner(state: Mapping[str, Tensor], name: str) -> Mapping[str, Tensor]:
     """Drop the refiner's known keys for an entry of the base network."""
-    kind, _, backbone = name.partition("-")
+    kind, _, backbone = entry(name).architecture.partition("-")
     if kind != "mattingbase":
         return state
     known = {key for key in _network_shapes(f"mattingrefine-{backbone}") if key.startswith(REFINER_PREFIX)}
@@ -121,8 +123,10 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def _read(path: Path) -> Any:
+    if is_safetensors(path):  # first: the length of its header may begin as an ONNX file does
+        return read_safetensors(path)
     if _is_onnx(path):
-        return read_folded(path, {name: _skeleton(name) for name in names() if name.startswith(ONNX_PREFIX)})
+        return read_folded(path, {name: _skeleton(name) for name in architectures() if name.startswith(ONNX_PREFIX)})
     return _read_torchscript(path) if _is_torchscript(path) else _read_pickle(path)
 
 
@@ -149,7 +153,8 @@ def _read_torchscript(path: Path) -> Any:
 def _read_pickle(path: Path) -> Any:
     import torch
 
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with path.open("rb") as file:  # of a path, torch.load lets the name say what the file is
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _checked(found: Any, path: Path) -> dict[str, Tensor]:
@@ -160,7 +165,14 @@ def _checked(found: Any, path: Path) -> dict[str, Tensor]:
     others = [str(key) for key, value in found.items() if not isinstance(value, torch.Tensor)]
     if others:
         raise WeightsUnreadable.at(path, f"{len(others)} of its values are no tensors, such as {others[0]!r}")
-    return dict(found)
+    return {key: _full(value) for key, value in found.items()}
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """Bring half precision to float32, in which networks are put together before their precision is chosen."""
+    import torch
+
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _first_line(err: BaseException) -> str:

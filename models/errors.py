@@ -6,6 +6,7 @@ ModelError
     ├── WeightsMissing    a file with weights is not at hand
     ├── WeightsMismatch   a file holds the weights of another network
     ├── WeightsUnreadable a file is damaged, or not a checkpoint
+    ├── EntryUnreadable   what a fit left beside its weights is not there, or no entry
     ├── HashMismatch      a file is not the one that was expected
     └── DownloadFailed    no source could be read
 
@@ -45,10 +46,10 @@ class WeightsMissing(WeightsError):
 
     @classmethod
     def of(cls, name: str, file_name: str, source: object, folder: Path | str, usable: Iterable[str]) -> WeightsMissing:
-        """Make the error for model `name`; `source` prints as the place, `usable` are the models without weights."""
+        """Make the error for model `name`; `source` prints as the place, `usable` are the models that work now."""
         return cls(
             f"model {name} needs the weights {file_name}, which are not at hand. Get them from {source} and put the "
-            f"file into {folder}. Models that can be used now: {', '.join(usable)}"
+            f"file into {folder}. {_without_download(usable)}"
         )
 
 
@@ -91,14 +92,26 @@ class WeightsUnreadable(WeightsError):
     def at(cls, path: Path, reason: str) -> WeightsUnreadable:
         """Make the error for the file at `path`."""
         return cls(
-            f"{path} cannot be read as weights: {reason}. Expected a PyTorch state dict (.pth), a TorchScript archive, "
-            f"or the float32 ONNX file of RobustVideoMatting; delete the file and fetch it again"
+            f"{path} cannot be read as weights: {reason}. Expected a PyTorch state dict (.pth), safetensors, a "
+            f"TorchScript archive, or the float32 ONNX file of RobustVideoMatting; delete the file and fetch it again"
         )
 
     @classmethod
     def without(cls, path: Path, package: str) -> WeightsUnreadable:
         """Make the error for a file that only an optional package reads."""
         return cls(f"{path} is read with the package {package}, which is not installed: pip install {package}")
+
+
+class EntryUnreadable(WeightsError):
+    """Say that the entry of fitted weights cannot be used."""
+
+    @classmethod
+    def at(cls, path: Path, reason: str) -> EntryUnreadable:
+        """Make the error for the entry at `path`."""
+        return cls(
+            f"{path} cannot be read as the entry of fitted weights: {reason}. Name the folder that cleanplate fit "
+            f"wrote, or the file with weights itself"
+        )
 
 
 class HashMismatch(WeightsError):
@@ -126,8 +139,14 @@ class DownloadFailed(WeightsError):
         """Make the error; `tried` has one "source: reason" an attempt."""
         return cls(
             f"{file_name} could not be fetched. Tried {'; '.join(tried)}. Get the file by other means and put it "
-            f"into {folder}, or use a model that needs no weights: {', '.join(usable)}"
+            f"into {folder}. {_without_download(usable)}"
         )
+
+
+def _without_download(names: Iterable[str]) -> str:
+    """Say which models can be asked for at once; nobody gets another one without asking."""
+    said = [f"--model {name}" for name in names]
+    return f"{' or '.join(said)} works without any download"
 
 
 def _few(keys: Sequence[str]) -> str:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UnknownModel, WeightsMissing
+from models.packaged import packaged_file
+from models.parameters import DEFAULTS, ONLY_IN_MODE, REFINE_PARAMETERS, Parameter, checked
 
 if TYPE_CHECKING:
     from models.base import MattingModel
 
-Parameter = int | float | str
+ALIAS = "default"
+DEFAULT = "mattingrefine-mobilenetv2@cleanplate"
+"""The model that ALIAS stands for: its weights are part of the package."""
+MAKER = "@"
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-DEFAULTS: dict[str, Parameter] = {
-    "backbone_scale": 0.25,
-    "refine_mode": "sampling",
-    "refine_sample_pixels": 80_000,
-    "refine_threshold": 0.7,
-    "refine_kernel_size": 3,
-    "downsample_ratio": "auto",
-}
-REFINE_PARAMETERS = (
-    "backbone_scale",
-    "refine_mode",
-    "refine_sample_pixels",
-    "refine_threshold",
-    "refine_kernel_size",
-)
-# a parameter that only one refine mode reads
-ONLY_IN_MODE = {"refine_sample_pixels": "sampling", "refine_threshold": "thresholding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +29,10 @@ class Entry:
 
     `build(parameters)` makes it with random weights, on the default device and in training mode; see `build` below.
     `for_masks(network, dtype)` makes the form of it that computes only alpha, None where it has no such form.
-    `cpu_half` says that it is faster in bf16 on CPUs that have it, and as exact as a mask needs.
+    `cpu_half` says that it is faster in bf16 on CPUs that have it, and as exact as a mask needs. `defaults` are the
+    parameters that it was trained with, where they are not the usual ones.
+
+    A name is an architecture, and behind "@" who made the weights where they are others than the published ones.
     """
 
     name: str
@@ -52,11 +43,33 @@ class Entry:
     build: Callable[[Mapping[str, Parameter]], Any]
     for_masks: Callable[[Any, Any], Any] | None = None
     cpu_half: bool = False
+    defaults: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
+
+    @property
+    def architecture(self) -> str:
+        """Return the name of the network alone."""
+        return self.name.partition(MAKER)[0]
 
 
 def names() -> tuple[str, ...]:
     """List the names of all models."""
     return tuple(ENTRIES)
+
+
+def full_name(name: str) -> str:
+    """Return the name that ALIAS stands for, and any other name as it is, known or not."""
+    return DEFAULT if name == ALIAS else name
+
+
+def architectures() -> tuple[str, ...]:
+    """List the names of all models but those that are another's network with weights of their own."""
+    return tuple(name for name, known in ENTRIES.items() if known.architecture == name)
+
+
+def usable_now() -> tuple[str, ...]:
+    """List what can be named as a model and works without any download, the best first."""
+    packaged = ENTRIES[DEFAULT].weights or ""
+    return (*((ALIAS,) if packaged_file(packaged) is not None else ()), *names_without_weights())
 
 
 def names_without_weights() -> tuple[str, ...]:
@@ -77,7 +90,7 @@ def entry(name: str) -> Entry:
 
 
 def parameters_read(name: str, given: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Return the parameters that this model reads in this mode, with defaults filled in.
+    """Return the parameters that this model reads in this mode, with the model's defaults filled in.
 
     A parameter of the model that its mode does not read is checked and left out. Raises UnknownModel, and ValueError
     for a parameter that the model does not have or for a value out of range.
@@ -87,7 +100,8 @@ def parameters_read(name: str, given: Mapping[str, Parameter]) -> dict[str, Para
         if key not in known.parameters:
             has = f"it has {', '.join(known.parameters)}" if known.parameters else "it has none"
             raise ValueError(f"model {name} has no parameter {key!r}: {has}")
-    values = {key: _checked(key, given.get(key, DEFAULTS[key])) for key in known.parameters}
+    usual = {**DEFAULTS, **known.defaults}
+    values = {key: checked(key, given.get(key, usual[key])) for key in known.parameters}
     mode = values.get("refine_mode")
     return {key: value for key, value in values.items() if ONLY_IN_MODE.get(key, mode) == mode}
 
@@ -121,7 +135,7 @@ def build(
 
     if weights is None or not weights.is_file():
         folder = weights.parent if weights else "the weights folder"
-        raise WeightsMissing.of(name, known.weights, WEIGHTS[name].sources[0], folder, names_without_weights())
+        raise WeightsMissing.of(name, known.weights, WEIGHTS[name].sources[0], folder, usable_now())
     with torch.device("meta"):
         network = known.build(arguments)
     load_strict(network, load_state_dict(weights), name, weights)
@@ -138,32 +152,6 @@ def build_for_masks(
 ) -> MattingModel:
     """Build a model as `build` does, in the form that computes only alpha where there is one."""
     return build(name, parameters, weights, device, precision, only_alpha=True)
-
-
-def _checked(key: str, value: Parameter) -> Parameter:
-    """Return the value in the parameter's own type, or raise ValueError."""
-    allowed = {
-        "backbone_scale": lambda: 0 < float(value) <= 0.5,
-        "refine_mode": lambda: value in ("full", "sampling", "thresholding"),
-        "refine_sample_pixels": lambda: int(value) == float(value) and int(value) >= 0,
-        "refine_threshold": lambda: 0 <= float(value) <= 1,
-        "refine_kernel_size": lambda: float(value) in (1, 3),
-        "downsample_ratio": lambda: value == "auto" if isinstance(value, str) else 0 < value <= 1,
-    }
-    ranges = {
-        "backbone_scale": "above 0 and at most 0.5",
-        "refine_mode": "full, sampling or thresholding",
-        "refine_sample_pixels": "a whole number of pixels, 0 or more",
-        "refine_threshold": "in 0..1",
-        "refine_kernel_size": "1 or 3",
-        "downsample_ratio": '"auto", or above 0 and at most 1',
-    }
-    kind = type(DEFAULTS[key])
-    if key == "downsample_ratio" and not isinstance(value, str):
-        kind = float
-    if isinstance(value, bool) or isinstance(value, str) != (kind is str) or not allowed[key]():
-        raise ValueError(f"{key} must be {ranges[key]}, found {value!r}")
-    return kind(value)
 
 
 def _matting_refine(backbone: str, parameters: Mapping[str, Any]) -> MattingModel:
@@ -208,6 +196,13 @@ def _rvm(variant: str) -> Entry:
     return Entry(f"rvm-{variant}", False, True, ("downsample_ratio",), file_name, partial(_matting_network, variant))
 
 
+def _made_by(maker: str, known: Entry, **defaults: Parameter) -> Entry:
+    """Return the entry of a known network with weights that `maker` trained, which are part of the package."""
+    # the file has no "@": not every file system, archive and shell leaves it alone
+    file_name = f"{known.name}.{maker}.safetensors"
+    return replace(known, name=f"{known.name}{MAKER}{maker}", weights=file_name, defaults=defaults)
+
+
 ENTRIES: dict[str, Entry] = {
     known.name: known
     for known in (
@@ -217,6 +212,7 @@ ENTRIES: dict[str, Entry] = {
             for backbone in ("resnet101", "resnet50", "mobilenetv2")
         ),
         *(_rvm(variant) for variant in ("mobilenetv3", "resnet50")),
+        _made_by("cleanplate", _bgmv2("refine", "mobilenetv2")),
         Entry("plate-difference", True, False, (), None, _plate_difference),
     )
 }

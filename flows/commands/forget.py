@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.knobs import SELECTION
 from flows.options import with_settings
-from flows.settings import SELECTION, EnumerateSettings, load_settings
+from flows.settings import EnumerateSettings, load_settings
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)
 

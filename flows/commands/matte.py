@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.knobs import RUNNING
 from flows.options import with_settings
-from flows.settings import RUNNING, MatteSettings, load_settings
+from flows.settings import MatteSettings, load_settings
 from flows.show_traffic import HELP as TRAFFIC_HELP
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False)

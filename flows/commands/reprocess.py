@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.knobs import RUNNING, SELECTION
 from flows.options import with_settings
 from flows.reprocess_settings import ReprocessSettings
-from flows.settings import RUNNING, SELECTION, load_settings
+from flows.settings import load_settings
 from flows.show_traffic import HELP as TRAFFIC_HELP
 from manifests.errors import UsageError
 

@@ -24,7 +24,7 @@ def list_() -> None:
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="A model, such as mattingrefine-resnet101.")]) -> None:
+def fetch(name: Annotated[str, typer.Argument(help="A model, such as mattingrefine-resnet101, or default.")]) -> None:
     """Fetch a model's weights once, from the first source that has them; a cut download goes on where it ended.
 
     The hash is checked, and the licence of the weights, which is not that of cleanplate, is printed.
@@ -36,7 +36,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A model, such as mattingrefi
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="A file with weights.")],
+    file: Annotated[Path, typer.Argument(help="A file with weights, or the folder that a fit wrote.")],
     model: Annotated[str | None, typer.Option(help="Say whether it fits this model, and if not, why.")] = None,
 ) -> None:
     """Say which models a file with weights fits, and its SHA-256. Exit code 4 if it fits none."""

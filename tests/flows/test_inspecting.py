@@ -8,6 +8,10 @@ from captures import FRONT, make_synth, make_tiny
 from command_line import cleanplate, matte
 from reference_weights import write_reference_checkpoint
 
+from models.fitted import FittedWeights, write_entry
+from models.packaged import packaged_file
+from models.weights import file_sha256
+
 
 def test_status_shows_cameras_decisions_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -84,3 +88,28 @@ def test_weights_are_listed_and_verified(tmp_path: Path, monkeypatch: pytest.Mon
     assert cleanplate("weights", "verify", tmp_path / "none.pth").code == 2
     assert cleanplate("weights", "fetch", "plate-difference").out.startswith("plate-difference needs no weights")
     assert cleanplate("weights", "fetch", "nothing").code == 2
+
+
+def test_the_default_is_listed_as_part_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = cleanplate("weights", "list").out
+    (row,) = (line for line in shown.splitlines() if line.startswith("mattingrefine-mobilenetv2@cleanplate"))
+    assert "Apache-2.0" in row and "--model default is mattingrefine-mobilenetv2@cleanplate" in shown
+    fetched = cleanplate("weights", "fetch", "default")
+    if packaged_file("mattingrefine-mobilenetv2.cleanplate.safetensors") is None:
+        assert fetched.code == 4 and "install the package again" in fetched.err
+        pytest.skip("not shipped yet")
+    assert "in the package" in row and fetched.code == 0 and "Apache-2.0" in fetched.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_a_fit_is_verified_with_its_hash(tmp_path: Path) -> None:
+    path = write_reference_checkpoint("mattingbase-mobilenetv2", tmp_path / "some.pth")
+    fitted = FittedWeights("s", "mattingbase-mobilenetv2", path.name, file_sha256(path), "", path.stat().st_size)
+    write_entry(tmp_path, fitted)
+    verified = cleanplate("weights", "verify", tmp_path)
+    assert verified.code == 0 and fitted.sha256 in verified.out and "fits mattingbase-mobilenetv2" in verified.out
+    path.write_bytes(path.read_bytes() + b"!")
+    refused = cleanplate("weights", "verify", tmp_path)
+    assert refused.code == 4 and "weights.json" in refused.err

@@ -10,14 +10,18 @@ from shards import recipe_for
 
 from flows.resolve import (
     Machine,
+    WeightsFile,
     cpu_has_bf16,
     resolve_machine,
     resolve_weights,
     resolve_workforce,
 )
 from flows.settings import MatteSettings
-from manifests.errors import DeviceFault, WeightsRefused
+from manifests.errors import DeviceFault, UsageError, WeightsRefused
 from matting_tasks.cluster import Cluster
+from models.fitted import FittedWeights, write_entry
+from models.registry import DEFAULT
+from models.weights import file_sha256, locate
 
 CPU = Machine("auto", "cpu", 0, 8)
 GPUS = Machine("auto", "cuda:NVIDIA Test", 4, 32)
@@ -57,8 +61,6 @@ def test_a_checkpoint_of_another_network_is_refused_with_the_reason(tmp_path: Pa
 
 
 def test_a_trusted_hash_spares_the_check_of_the_keys(tmp_path: Path) -> None:
-    from models.weights import file_sha256
-
     path = tmp_path / "weights.pth"
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(WeightsRefused):
@@ -84,3 +86,48 @@ def test_bf16_is_found_where_the_system_tells(
         (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
     monkeypatch.setattr("flows.resolve.CPU_INFO", tmp_path / "cpuinfo")
     assert cpu_has_bf16() is wanted
+
+
+def fitted(folder: Path, name: str = "mattingrefine-mobilenetv2") -> Path:
+    """Write what a fit leaves: a file with weights, and its entry."""
+    file = write_reference_checkpoint(name, folder / "studio.pth")
+    size_bytes = file.stat().st_size
+    write_entry(folder, FittedWeights("studio", name, file.name, file_sha256(file), "Apache-2.0", size_bytes))
+    return file
+
+
+@pytest.mark.parametrize("named", ["", "weights.json", "studio.pth"])
+def test_a_fit_is_named_by_its_folder_its_entry_or_its_file(named: str, tmp_path: Path) -> None:
+    file = fitted(tmp_path)
+    found = resolve_weights("mattingrefine-mobilenetv2", str(tmp_path / named), None, print)
+    assert found == WeightsFile(file, file_sha256(file))
+
+
+def test_a_fit_whose_file_changed_or_went_is_refused_by_name(tmp_path: Path) -> None:
+    file = fitted(tmp_path)
+    file.write_bytes(file.read_bytes() + b"!")
+    with pytest.raises(WeightsRefused, match=r"studio.pth is not the file that was expected.*weights.json"):
+        resolve_weights("mattingrefine-mobilenetv2", str(tmp_path), None, print)
+    file.unlink()
+    with pytest.raises(WeightsRefused, match="it names studio.pth, which is not there"):
+        resolve_weights("mattingrefine-mobilenetv2", str(tmp_path), None, print)
+    (tmp_path / "weights.json").unlink()
+    with pytest.raises(WeightsRefused, match=r"weights.json cannot be read.*cleanplate fit"):
+        resolve_weights("mattingrefine-mobilenetv2", str(tmp_path), None, print)
+
+
+def test_the_default_takes_no_weights_but_its_own(tmp_path: Path) -> None:
+    file = fitted(tmp_path)
+    with pytest.raises(UsageError, match="say --model mattingrefine-mobilenetv2"):
+        resolve_weights(DEFAULT, str(file), None, print)
+    # but for those that a recipe of an older version has
+    assert resolve_weights(DEFAULT, str(file), file_sha256(file), print) == WeightsFile(file, file_sha256(file))
+
+
+def test_the_default_is_at_hand_without_a_folder_for_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path / "none"))
+    if locate(DEFAULT, tmp_path) is None:
+        pytest.skip("not shipped yet")
+    lines: list[str] = []
+    found = resolve_weights(DEFAULT, None, None, lines.append)
+    assert found is not None and found.path.is_file() and not lines and not list(tmp_path.iterdir())

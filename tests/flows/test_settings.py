@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.recipes import resolve_recipe
+from flows.resolve import Machine
 from flows.settings import EnumerateSettings, MatteSettings, load_settings, weights_folder
+from flows.video_settings import VideoSettings
 from manifests.errors import UsageError
 
 
@@ -60,3 +63,13 @@ def test_the_weights_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.delenv("CLEANPLATE_WEIGHTS")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert weights_folder() == tmp_path / "cache/cleanplate/weights"
+
+
+def test_the_default_model_is_said_by_its_whole_name(tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text('model = "default"\n')
+    for kind in (MatteSettings, VideoSettings):
+        assert load_settings(kind, config, {}).model == "mattingrefine-mobilenetv2@cleanplate"
+        assert load_settings(kind, config, {"model": "rvm-resnet50"}).model == "rvm-resnet50"
+    made = resolve_recipe(load_settings(MatteSettings, config, {}), None, Machine("cpu", "cpu", 0, 2), "ab" * 32)
+    assert (made.model, made.uses_plate) == ("mattingrefine-mobilenetv2@cleanplate", True)

@@ -1,5 +1,7 @@
 """Names, the parameters that a model reads, and models built ready to matte."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ from reference_weights import write_reference_checkpoint
 
 from models import registry
 from models.errors import UnknownModel, WeightsMismatch, WeightsMissing
+from models.packaged import packaged_file
 
 REFINE, BASE = "mattingrefine-mobilenetv2", "mattingbase-mobilenetv2"
+OURS = "mattingrefine-mobilenetv2@cleanplate"
 RVM = ("rvm-mobilenetv3", "rvm-resnet50")
 
 
@@ -22,8 +26,44 @@ def test_all_models_are_listed():
     kinds = [
         f"{kind}-{net}" for kind in ("mattingrefine", "mattingbase") for net in ("resnet101", "resnet50", "mobilenetv2")
     ]
-    assert set(registry.names()) == {*kinds, *RVM, "plate-difference"}
-    assert registry.names_without_plate() == RVM
+    assert set(registry.architectures()) == {*kinds, *RVM, "plate-difference"}
+    assert set(registry.names()) == {*registry.architectures(), OURS}
+    assert registry.names_without_plate() == RVM and registry.names_without_weights() == ("plate-difference",)
+
+
+def test_the_default_is_a_known_network_with_weights_of_its_own():
+    assert registry.full_name("default") == OURS and registry.full_name(REFINE) == REFINE
+    ours, theirs = registry.entry(OURS), registry.entry(REFINE)
+    assert ours.architecture == theirs.architecture == REFINE and ours.weights != theirs.weights
+    assert (ours.uses_plate, ours.temporal, ours.parameters) == (True, False, theirs.parameters)
+    assert re.fullmatch(r"[a-z0-9.-]+\.safetensors", ours.weights)
+    with pytest.raises(UnknownModel):
+        registry.entry("default")  # a recipe holds the whole name
+
+
+def test_a_model_may_have_defaults_of_its_own(monkeypatch):
+    known = replace(
+        registry.entry(REFINE), name="own", defaults={"backbone_scale": 0.5, "refine_sample_pixels": 40_000}
+    )
+    monkeypatch.setitem(registry.ENTRIES, "own", known)
+    assert registry.parameters_read("own", {}) == registry.parameters_read(
+        REFINE, {"backbone_scale": 0.5, "refine_sample_pixels": 40_000}
+    )
+    assert registry.parameters_read("own", {"backbone_scale": 0.25})["backbone_scale"] == 0.25
+    monkeypatch.setitem(registry.ENTRIES, "own", replace(known, defaults={"backbone_scale": 2}))
+    with pytest.raises(ValueError, match="backbone_scale"):
+        registry.parameters_read("own", {})
+
+
+def test_the_default_is_built_and_mattes_with_any_file_that_fits(checkpoint):
+    frames, plates = torch.rand(1, 1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    one, other = (registry.build(name, {}, checkpoint, "cpu", "fp32").matte(frames, plates) for name in (OURS, REFINE))
+    assert torch.equal(one.alpha, other.alpha)
+
+
+def test_what_works_without_a_download_is_listed():
+    shipped = packaged_file(registry.entry(OURS).weights) is not None
+    assert registry.usable_now() == (*(("default",) if shipped else ()), "plate-difference")
 
 
 def test_an_unknown_name_is_refused():

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from tiny_wheel import REQUIREMENT, pip_knows_only, write_wheel
 
+from models.checkpoints import check_fits
 from models.errors import DownloadFailed, HashMismatch, UnknownModel
-from models.registry import ENTRIES
+from models.registry import DEFAULT, ENTRIES
 from models.weights import (
     WEIGHTS,
+    Packaged,
     Release,
     Weights,
     WheelMember,
@@ -202,3 +204,14 @@ def test_another_version_at_one_source_leaves_the_next_to_be_tried(server, tmp_p
     server.files["old.pth"], server.files["network.pth"] = b"another version", BODY
     weights = described(server.url("old.pth"), server.url("network.pth"), sha256=SHA256)
     assert fetch_file(weights, tmp_path).path.name == "network.pth"
+
+
+def test_the_default_is_in_the_package_and_is_the_committed_file(tmp_path):
+    (weights, source) = WEIGHTS[DEFAULT], WEIGHTS[DEFAULT].sources[0]
+    assert weights.licence == "Apache-2.0" and isinstance(source, Packaged)
+    path = locate(DEFAULT, tmp_path)
+    if path is None:
+        pytest.skip("not shipped yet")
+    assert path.stat().st_size == source.size_bytes <= 12_000_000
+    assert fetch(DEFAULT, tmp_path) == (path, source.sha256, False) and not list(tmp_path.iterdir())
+    check_fits(DEFAULT, path)

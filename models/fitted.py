@@ -1,0 +1,78 @@
+"""Fitted weights: the entry that a fit leaves beside the file it wrote, and what a path to weights stands for."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from models.errors import EntryUnreadable, HashMismatch
+from models.weights import file_sha256
+
+ENTRY = "weights.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FittedWeights:
+    """Describe a file with weights that was fitted here; `model` is the architecture, `file` lies beside the entry."""
+
+    name: str
+    model: str
+    file: str
+    sha256: str
+    licence: str
+    size_bytes: int
+
+
+def write_entry(folder: Path, fitted: FittedWeights) -> Path:
+    """Write the entry into the folder of its file and return its path; whole or not at all."""
+    path = folder / ENTRY
+    temporary = folder / f".{ENTRY}.{uuid.uuid4().hex}"
+    try:
+        with temporary.open("w") as file:
+            file.write(json.dumps(asdict(fitted), indent=1, sort_keys=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_entry(path: Path) -> FittedWeights:
+    """Read an entry, or that of a folder. Raises EntryUnreadable, with what is wrong with it."""
+    path = path / ENTRY if path.is_dir() else path
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError as err:
+        raise EntryUnreadable.at(path, "there is no such file") from err
+    except (OSError, ValueError) as err:
+        raise EntryUnreadable.at(path, str(err)) from err
+    if not isinstance(found, dict):
+        raise EntryUnreadable.at(path, "it is no table of names")
+    for field in fields(FittedWeights):
+        if type(found.get(field.name)) is not (int if field.name == "size_bytes" else str):
+            raise EntryUnreadable.at(path, f"{field.name!r} is {found.get(field.name)!r}")
+    if Path(found["file"]).name != found["file"]:
+        raise EntryUnreadable.at(path, f"'file' is {found['file']!r}, which does not lie beside it")
+    return FittedWeights(**{field.name: found[field.name] for field in fields(FittedWeights)})
+
+
+def weights_of(path: Path) -> Path:
+    """Return the file with weights that a path stands for: itself, or what the entry of a fit names, verified.
+
+    path: a file with weights, a folder that a fit wrote, or its entry. Raises EntryUnreadable and HashMismatch.
+    """
+    if not path.is_dir() and path.name != ENTRY:
+        return path
+    fitted = read_entry(path)
+    folder = path if path.is_dir() else path.parent
+    file = folder / fitted.file
+    if not file.is_file():
+        raise EntryUnreadable.at(folder / ENTRY, f"it names {fitted.file}, which is not there")
+    found = file_sha256(file)
+    if found != fitted.sha256:
+        raise HashMismatch.at(file, fitted.sha256, found, f"of {ENTRY} beside it")
+    return file
