@@ -17,6 +17,7 @@ from models.backbones.mobilenetv2 import MobileNetV2
 from models.backbones.resnet import Pyramid, ResNet
 from models.base import Matte, check_streams, pad_to_multiple
 from models.bgmv2_refiner import CELL, Refiner
+from models.clamping import unit_clamp
 
 BACKBONES = ("resnet101", "resnet50", "mobilenetv2")
 N_HIDDEN = 32
@@ -30,6 +31,14 @@ class BaseOutput(NamedTuple):
     fgr: Tensor
     err: Tensor
     hid: Tensor
+
+
+class CoarseOutput(NamedTuple):
+    """Hold alpha (N, 1, H, W), foreground (N, 3, H, W) and error (N, 1, H, W), all 0..1."""
+
+    pha: Tensor
+    fgr: Tensor
+    err: Tensor
 
 
 class RefineOutput(NamedTuple):
@@ -121,9 +130,16 @@ class MattingBase(nn.Module):
         """Matte frames src (N, 3, H, W) with plates bgr (N, 3, H, W), RGB 0..1; H and W multiples of 4."""
         _check_pair(src, bgr)
         decoded = self._decode(torch.cat([src, bgr], dim=1))
-        fgr = (decoded[:, RESIDUAL] + src).clamp_(0, 1)
-        alpha, error = decoded[:, ALPHA].clamp(0, 1), decoded[:, ERROR].clamp(0, 1)
+        fgr = unit_clamp(decoded[:, RESIDUAL] + src)
+        alpha, error = unit_clamp(decoded[:, ALPHA]), unit_clamp(decoded[:, ERROR])
         return BaseOutput(alpha, fgr, error, decoded[:, HIDDEN].relu())
+
+    def forward_base(self, src: Tensor, bgr: Tensor) -> CoarseOutput:
+        """Matte as `forward` of the base network does, without the hidden channels, which only a refiner reads."""
+        _check_pair(src, bgr)
+        decoded = self._decode(torch.cat([src, bgr], dim=1), only=list(range(HIDDEN.start)))
+        alpha, error = unit_clamp(decoded[:, ALPHA]), unit_clamp(decoded[:, ERROR])
+        return CoarseOutput(alpha, unit_clamp(decoded[:, RESIDUAL] + src), error)
 
     @torch.no_grad()
     def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None, want_foreground: bool = False) -> Matte:
@@ -176,10 +192,10 @@ class MattingRefine(MattingBase):
         decoded, coarse, err_sm = self._coarse(src, bgr)
         canvas = _resize(coarse[:, N_HIDDEN:], _size(src)).contiguous()
         ref_sm = self.refiner(canvas, coarse, err_sm, src, bgr)
-        fgr = (canvas[:, RESIDUAL] + src).clamp_(0, 1)
-        fgr_sm = (decoded[:, RESIDUAL] + self._shrink(src)).clamp_(0, 1)
+        fgr = unit_clamp(canvas[:, RESIDUAL] + src)
+        fgr_sm = unit_clamp(decoded[:, RESIDUAL] + self._shrink(src))
         pha_sm = coarse[:, N_HIDDEN : N_HIDDEN + 1]
-        return RefineOutput(canvas[:, ALPHA].clamp(0, 1), fgr, pha_sm, fgr_sm, err_sm, ref_sm)
+        return RefineOutput(unit_clamp(canvas[:, ALPHA]), fgr, pha_sm, fgr_sm, err_sm, ref_sm)
 
     @torch.no_grad()
     def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None, want_foreground: bool = False) -> Matte:
@@ -199,7 +215,7 @@ class MattingRefine(MattingBase):
         """Return the decoder's channels, what the refiner reads of them (N, 36, h, w), and the error (N, 1, h, w)."""
         src_sm, bgr_sm = self._shrink(src), self._shrink(bgr)
         decoded = self._decode(torch.cat([src_sm, _repeat(bgr_sm, len(src_sm))], dim=1))
-        alpha, error = decoded[:, ALPHA].clamp(0, 1), decoded[:, ERROR].clamp(0, 1)
+        alpha, error = unit_clamp(decoded[:, ALPHA]), unit_clamp(decoded[:, ERROR])
         return decoded, torch.cat([decoded[:, HIDDEN].relu(), alpha, decoded[:, RESIDUAL]], dim=1), error
 
     def _shrink(self, pictures: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from models.backbones.mobilenetv3 import MobileNetV3
 from models.backbones.resnet import ResNet
 from models.base import Matte, check_frames, pad_to_multiple
+from models.clamping import unit_clamp
 from models.guided_filter import ALL, ALPHA, DeepGuidedFilter, FastGuidedFilter, GuidedFilter
 from models.rvm_decoder import Aspp, RecurrentDecoder, State, StateBefore
 
@@ -111,7 +112,7 @@ class MattingNetwork(nn.Module):
             outputs = [self.project_seg(hidden)]
         else:
             decoded = self._refine(frames, small, hidden, ALL)
-            outputs = [(decoded[:, :3] + frames).clamp_(0, 1), decoded[:, 3:].clamp(0, 1)]
+            outputs = [unit_clamp(decoded[:, :3] + frames), unit_clamp(decoded[:, 3:])]
         # (B * T, C, H, W) -> (B, T, C, H, W), or as they are for T = 1
         return [*(out.reshape(*src.shape[:-3], *out.shape[1:]) for out in outputs), *state]
 
