@@ -64,6 +64,8 @@ class DeepGuidedFilter(GuidedFilter):
         """Make the layers."""
         super().__init__()
         self.box_filter = nn.Conv2d(N_CHANNELS, N_CHANNELS, 3, padding=1, bias=False, groups=N_CHANNELS)
+        # begins with plain means, as published: then a new filter enlarges a matte instead of spoiling it
+        nn.init.constant_(self.box_filter.weight, 1 / 9)
         self.conv = nn.Sequential(
             nn.Conv2d(2 * N_CHANNELS + hidden_channels, hidden_channels, 1, bias=False),
             nn.BatchNorm2d(hidden_channels),

@@ -159,6 +159,18 @@ def test_alpha_can_be_changed_in_place(refine, make_pair):
 
 
 @pytest.mark.parametrize("network", [MattingBase("mobilenetv2"), MattingRefine("mobilenetv2")])
+def test_forward_base_is_the_base_network_without_its_hidden_channels(network, make_pair):
+    ready(network)
+    src, bgr = make_pair(2)
+    out, whole = network.forward_base(src, bgr), MattingBase.forward(network, src, bgr)
+    assert set(out._fields) == {"pha", "fgr", "err"}
+    for name in out._fields:
+        torch.testing.assert_close(getattr(out, name), getattr(whole, name), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="66 x 48"):
+        network.forward_base(torch.rand(1, 3, 66, 48), torch.rand(1, 3, 66, 48))
+
+
+@pytest.mark.parametrize("network", [MattingBase("mobilenetv2"), MattingRefine("mobilenetv2")])
 def test_forward_refuses_sizes_that_are_no_multiple_of_4(network):
     with pytest.raises(ValueError, match="66 x 48"):
         network(torch.rand(1, 3, 66, 48), torch.rand(1, 3, 66, 48))

@@ -28,3 +28,11 @@ def test_a_matte_that_is_a_line_of_the_frame_is_a_line_of_the_full_frame():
     inside = (slice(None), slice(None), slice(4, -4), slice(4, -4))
     torch.testing.assert_close(found[inside], expected[inside], rtol=0, atol=0.02)
     assert (found - expected).abs().max() > 0.05
+
+
+@torch.no_grad()
+def test_a_new_deep_filter_enlarges_a_matte_over_a_flat_frame_as_it_is():
+    full, small = torch.full((1, 3, 24, 24), 0.4), torch.full((1, 3, 12, 12), 0.4)
+    coarse = torch.tensor([0.1, -0.2, 0.0, 0.7])[None, :, None, None].expand(1, 4, 12, 12)
+    found = DeepGuidedFilter(5).eval()(full, small, coarse, torch.rand(1, 5, 12, 12))
+    torch.testing.assert_close(found[..., 4:-4, 4:-4], coarse[..., :1, :1].expand(1, 4, 16, 16), rtol=0, atol=1e-4)

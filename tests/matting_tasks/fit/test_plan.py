@@ -1,0 +1,26 @@
+"""The plan of a fit: what a training that is gone on with must share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from matting_tasks.fit.plan import FitPlan
+
+PLAN = FitPlan("mattingrefine-mobilenetv2", plates=("a.png",), steps=100, size_px=(64, 96))
+
+
+def test_how_many_processes_help_and_when_it_is_judged_do_not_matter() -> None:
+    assert replace(PLAN, n_processes=7, validate_every=3, save_s=1.0).asked() == PLAN.asked()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"model": "rvm-mobilenetv3"}, {"plates": ("b.png",)}, {"steps": 101}, {"minutes": 1.0}, {"seed": 1}]
+    + [{"size_px": (64, 128)}, {"start": "scratch"}, {"precision": "bf16"}, {"parameters": {"refine_mode": "full"}}],
+)
+def test_all_that_decides_what_is_learned_is_in_it(other: dict[str, object]) -> None:
+    asked, before = json.loads(replace(PLAN, **other).asked()), json.loads(PLAN.asked())
+    assert [name for name in asked if asked[name] != before[name]] == list(other)
