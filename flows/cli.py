@@ -34,6 +34,7 @@ COMMANDS = {
     "serve": "Serve forms, schedules and runs on Prefect's pages, on this machine alone.",
     "flagged": "Print the frames that QC flags, and export them as an exclusion list.",
     "evaluate": "Compare mattes with true ones: MAD, MSE, SAD, Grad, Conn, dtSSD.",
+    "fit": "Train a network for the plates of a rig, with exact truth made on the fly.",
     "weights": "List, fetch and verify the weights of the models.",
     "synth": "Make a synthetic multi-view capture with known alpha, to try things on.",
     "demo": "Make a small capture, matte it, and show the result.",

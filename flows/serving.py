@@ -102,16 +102,17 @@ def check_schedule(settings: ServeSettings) -> None:
 
 
 def make_deployments(settings: ServeSettings) -> list[RunnerDeployment]:
-    """Return what is served: the same four as in `infra/prefect.yaml`, each one run at a time."""
+    """Return what is served: the same as in `infra/prefect.yaml`, each one run at a time."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
-    from flows import deployed
+    from flows import deployed, deployed_fit
 
     known = {"capture": settings.capture, "out": settings.out, "more": settings.more}
     said = {name: value for name, value in known.items() if value}
+    only_capture = {name: value for name, value in said.items() if name == "capture"}
     only_out = {name: value for name, value in said.items() if name == "out"}
     nights = None if settings.cron is None else Cron(settings.cron, timezone=settings.timezone)
 
@@ -131,6 +132,7 @@ def make_deployments(settings: ServeSettings) -> list[RunnerDeployment]:
         deployment(deployed.matte_captures, "matte-captures", said, triggers=[_when_uploaded()]),
         deployment(deployed.reprocess_subject, "reprocess-subject", only_out),
         deployment(deployed.report, "report", only_out),
+        deployment(deployed_fit.fit_model, "fit-model", only_capture),
     ]
 
 

@@ -15,7 +15,7 @@ from prefect_servers import FILE, HOME, serve_prefect
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
 
-NAMES = ["nightly", "matte-captures", "reprocess-subject", "report"]
+NAMES = ["nightly", "matte-captures", "reprocess-subject", "report", "fit-model"]
 LOCAL = 'executor = "local"'
 
 
