@@ -21,8 +21,8 @@ from matting_tasks.contact_sheet import SheetRow, contact_sheet
 from matting_tasks.decode import decode_gray, decode_image
 from matting_tasks.metrics import mad
 from matting_tasks.synth import SynthSettings, make_capture, parse_fault
+from models.registry import ALIAS, DEFAULT
 
-DEMO_MODEL = "plate-difference"
 MARKER = "capture.json"
 
 
@@ -37,7 +37,7 @@ def run_synth(out: Path, numbers: tuple[int, int, int, int, int], faults: Sequen
     except ValueError as err:
         raise UsageError(str(err)) from err
     console.print(f"Capture: {out}", soft_wrap=True)
-    console.print(f"Matte it with: cleanplate matte {out} --out {out} --model plate-difference", soft_wrap=True)
+    console.print(f"Matte it with: cleanplate matte {out} --out {out} --model {ALIAS}", soft_wrap=True)
 
 
 def run_demo(out: Path, n_cameras: int, n_frames: int, size_px: int) -> int:
@@ -55,10 +55,10 @@ def run_demo(out: Path, n_cameras: int, n_frames: int, size_px: int) -> int:
     pictures = f"1 subject, {count(n_cameras, 'camera')}, {count(n_frames, 'frame')} each of {size_px}x{size_px} pixels"
     console.print(f"A synthetic capture: {pictures}.")
     console.print(
-        f"Matting it by the main job with the classical model {DEMO_MODEL}: it needs no weights, and is a baseline, "
-        "not what a trained network gives.",
+        f"Matting it by the main job with {DEFAULT}, a small network that is part of the package: nothing is fetched. "
+        "It was trained on other people and other places.",
     )
-    code = run_matte(str(capture), str(mattes), MatteSettings(model=DEMO_MODEL), "text", False)
+    code = run_matte(str(capture), str(mattes), MatteSettings(model=DEFAULT), "text", False)
     if code == 0:
         compare(console, capture, mattes)
         sheet = write_sheet(capture, mattes, out / "contact_sheet.png")
@@ -96,7 +96,7 @@ def write_sheet(capture: Path, mattes: Path, path: Path) -> Path:
         camera = picture.stem.removeprefix("image_")
         mask = decode_gray((mattes / folder.relative_to(capture) / f"mask_{camera}.jpg").read_bytes())
         rows.append(SheetRow(f"camera {camera}", decode_image(picture.read_bytes()).pixels, mask))
-    title = f"subject {folder.parent.parent.name}, frame {folder.name}, by {DEMO_MODEL}"
+    title = f"subject {folder.parent.parent.name}, frame {folder.name}, by {DEFAULT}"
     sheet = contact_sheet(rows, title=title)
     cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     return path

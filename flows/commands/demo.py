@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Make a small synthetic capture, matte it through Prefect and Ray, and compare with the known alpha.
 
-    It works offline and needs no weights: the mattes are made by the classical model plate-difference. Run it again:
+    It works offline: the mattes are made by cleanplate's own small network, which is part of the package. Run it again:
     it finds nothing to do and says so.
     """
     from flows.making import run_demo

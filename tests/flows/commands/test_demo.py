@@ -5,4 +5,5 @@ from command_line import cleanplate
 
 def test_help_teaches_by_example() -> None:
     shown = cleanplate("demo", "--help")
-    assert shown.code == 0 and "finds nothing to do" in " ".join(shown.out.replace("│", " ").split())
+    said = " ".join(shown.out.replace("│", " ").split())
+    assert shown.code == 0 and "finds nothing to do" in said and "small network, which is part of the package" in said
