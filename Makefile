@@ -8,8 +8,10 @@ SET_UP := .venv/.installed
 demo: $(SET_UP)
 	@$(BIN)/cleanplate demo
 
+# What starts a Ray of its own wants the machine for itself; all else is shared by two processes.
 test: $(SET_UP)
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not ray" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "ray and not slow and not gpu"
 
 slow: $(SET_UP)
 	$(BIN)/python -m pytest -m "slow and not gpu"
