@@ -20,6 +20,7 @@ from manifests.storage import TEMPORARY, Folder, open_folder
 from manifests.storage_memory import MemoryFolder
 from matting_tasks.fit.pictures import find_pictures
 from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan
+from models.checkpoints import identify, load_state_dict
 from models.errors import ModelError
 from models.fitted import weights_of
 from models.imagenet import fetch_imagenet
@@ -30,15 +31,17 @@ Say = Callable[[str], None]
 PLATES = "plates"
 HELD_OUT_OF = 6  # one picture in so many is kept to judge by
 MINUTES = 60.0
+RATE_FROM_WEIGHTS = 0.1  # of the rates of a stage
 
 
 def make_plan(capture: str | None, out: Path, settings: FitSettings, device: str, say: Say) -> FitPlan:
     """Bring all that a fit needs to this machine, and say what it is. Raises UsageError, WeightsRefused and OSError."""
     plates = copy_plates(capture, out / PLATES, settings, say) if capture is not None else ()
     pictures, held = _pictures(settings, say)
+    start = _start(settings, say)
     return FitPlan(
         model=settings.model,
-        start=_start(settings, say),
+        start=start,
         plates=tuple(str(path) for path in plates),
         pictures=tuple(map(str, pictures)),
         held_pictures=tuple(map(str, held)),
@@ -47,6 +50,7 @@ def make_plan(capture: str | None, out: Path, settings: FitSettings, device: str
         parameters=settings.given_parameters,
         minutes=settings.minutes or (None if settings.steps else MINUTES),
         steps=settings.steps,
+        rate=settings.rate or (RATE_FROM_WEIGHTS if _knows_all(settings.model, start) else 1.0),
         seed=settings.seed,
         size_px=settings.sizes,
         n_examples=settings.examples,
@@ -174,6 +178,16 @@ def _start(settings: FitSettings, say: Say) -> str:
         return str(weights_of(path))
     except ModelError as err:
         raise WeightsRefused(f"--from {settings.start}: {err}") from err
+
+
+def _knows_all(model: str, start: str) -> bool:
+    """Tell whether a fit begins with no part of the network as noise; a file that is none is named when it is used."""
+    if start in (SCRATCH, IMAGENET):
+        return False
+    try:
+        return model.partition("@")[0] in identify(load_state_dict(Path(start)))
+    except ModelError:
+        return False
 
 
 def _usual_start(model: str, say: Say) -> str:

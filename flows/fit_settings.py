@@ -93,6 +93,13 @@ class FitSettings(Settings):
     examples: int | None = knob(
         None, LEARNING, "Examples of a step. As each stage has them if not given.", ge=1, le=1024
     )
+    rate: float | None = knob(
+        None,
+        LEARNING,
+        "Times the learning rates of the stages; if not given 1, and 0.1 where no part of the network begins as noise.",
+        gt=0,
+        le=100,
+    )
     seed: int = knob(0, LEARNING, "Another number: other people, backgrounds and noise.", ge=0, lt=2**31)
     held_out: int = knob(24, LEARNING, "Held-out pairs to judge by.", ge=1, le=10_000)
     compare: Names | None = knob(

@@ -22,7 +22,7 @@ from matting_tasks.fit.foregrounds import ForegroundReader, reader_of
 from matting_tasks.fit.network import make_network
 from matting_tasks.fit.pictures import Pictures
 from matting_tasks.fit.plan import FitPlan
-from matting_tasks.fit.stages import Stage, choose, resized, stages_of
+from matting_tasks.fit.stages import Stage, at_rate, choose, resized, stages_of
 from matting_tasks.fit.state import load_state
 from matting_tasks.fit.stream import Sources
 from matting_tasks.fit.team import Team
@@ -67,10 +67,10 @@ class Fitted:
 
 
 def stages_asked(plan: FitPlan) -> tuple[Stage, ...]:
-    """Return the stages of a fit with the sizes it asks for. Raises ValueError."""
+    """Return the stages of a fit with the sizes and the rate it asks for. Raises ValueError."""
     least, most = plan.size_px or (None, None)
     chosen = choose(stages_of(plan.model), plan.stages)
-    return tuple(resized(stage, least, most, plan.n_examples) for stage in chosen)
+    return tuple(at_rate(resized(stage, least, most, plan.n_examples), plan.rate) for stage in chosen)
 
 
 def fit(

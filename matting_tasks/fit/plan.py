@@ -18,6 +18,7 @@ class FitPlan:
     plates, pictures, held_pictures: files of the user's own plates, of pictures to learn from, and of others to judge
     by. foregrounds: places of foregrounds with alpha. stages: names, empty for all. minutes or steps: one of them None.
     size_px: the least and the most side of frames, None as the stages have it; n_examples: of a batch, likewise.
+    rate: times the learning rates of the stages.
     save_s: how long after the last time the state is saved again. beside: other models that the card judges too, each
     with the path of its weights, empty for one without. name and licence: what the card calls the weights, and under
     which licence they are.
@@ -36,6 +37,7 @@ class FitPlan:
     seed: int = 0
     size_px: tuple[int, int] | None = None
     n_examples: int | None = None
+    rate: float = 1.0
     n_held_out: int = 24
     validate_every: int = 500
     precision: str = "fp32"

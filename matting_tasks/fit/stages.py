@@ -93,3 +93,10 @@ def resized(stage: Stage, least_px: int | None, most_px: int | None, n_examples:
     if beside is not None:
         beside = replace(beside, least_px=min(beside.least_px, least), most_px=min(beside.most_px, most))
     return replace(stage, least_px=least, most_px=most, n_examples=n_examples or stage.n_examples, beside=beside)
+
+
+def at_rate(stage: Stage, factor: float) -> Stage:
+    """Return a stage with other learning rates: its own times a factor, above 0."""
+    refiner_rate = None if stage.refiner_rate is None else stage.refiner_rate * factor
+    rate, backbone_rate = stage.rate * factor, stage.backbone_rate * factor
+    return replace(stage, rate=rate, backbone_rate=backbone_rate, refiner_rate=refiner_rate)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from functools import cache
 
 import pytest
+import typer
 from infra.files import INFRA, REPOSITORY
 
-from flows.cli import COMMANDS, LazyGroup
+from flows.cli import COMMANDS
 
 PACKAGES = ["flows", "manifests", "matting_tasks", "models"]
 DOCUMENTS = ["docs/deploy.md", "docs/symptoms.md", "infra/README.md"]
@@ -31,7 +33,7 @@ def _advised() -> list[tuple[str, str]]:
 
 @cache
 def _options(command: str) -> set[str]:
-    known = LazyGroup(name="cleanplate").get_command(None, command)
+    known = typer.main.get_command(importlib.import_module(f"flows.commands.{command.replace('-', '_')}").app)
     return {option for parameter in known.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matting_tasks.fit.stages import BASE, REFINE, choose, resized, stages_of
+from matting_tasks.fit.stages import BASE, REFINE, at_rate, choose, resized, stages_of
 from models.registry import ENTRIES
 
 
@@ -56,3 +56,11 @@ def test_a_stage_is_made_smaller_with_the_clips_beside_it() -> None:
     larger = resized(full, 1024, 2048, None)
     assert larger.beside == full.beside and larger.n_examples == full.n_examples
     assert resized(full, None, None, None) == full
+
+
+def test_another_rate_changes_all_rates_of_a_stage_and_nothing_else() -> None:
+    full = stages_of("rvm-mobilenetv3")[2]
+    slower = at_rate(full, 0.5)
+    assert (slower.rate, slower.backbone_rate) == (full.rate / 2, full.backbone_rate / 2)
+    assert full.refiner_rate is not None and slower.refiner_rate == full.refiner_rate / 2
+    assert at_rate(slower, 2) == full
