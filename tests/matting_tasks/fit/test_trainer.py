@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from matting_tasks.fit.pictures import Pictures
 from matting_tasks.fit.schedule import PACE_TO
 from matting_tasks.fit.stages import BASE_STAGE, Clips, Stage
-from matting_tasks.fit.state import load_state
+from matting_tasks.fit.state import TrainingState, load_state, save_state
 from matting_tasks.fit.stream import Sources
 from matting_tasks.fit.trainer import StepDone, Training, Watch, train
 from matting_tasks.fit.validation import held_out, validate
@@ -83,6 +83,15 @@ def test_a_small_network_learns(tmp_path: Path) -> None:
     # batches differ much from each other, the held-out pairs do not
     assert len(losses) == 60 and sum(losses[30:]) / 30 < 0.95 * sum(losses[:10]) / 10
     assert before is not None and after is not None and after < 0.7 * before
+
+
+def test_steps_of_earlier_stages_do_not_hold_the_average_back(tmp_path: Path) -> None:
+    alone, late = Tiny(), Tiny()
+    assert train(alone, training(tmp_path / "alone"), Seen().watch())
+    # a part that begins as noise in a late stage must be forgotten as soon as one of the first stage
+    save_state(tmp_path / "late", TrainingState("", done=10**6, network=late.state_dict()))
+    assert train(late, training(tmp_path / "late"), Seen().watch())
+    assert torch.equal(weights(late), weights(alone))
 
 
 @pytest.mark.parametrize("stop_at", [3, 8, 9])
