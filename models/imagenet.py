@@ -71,7 +71,7 @@ def imagenet_start(network: nn.Module, state: Mapping[str, Tensor], plate_weight
     if not shapes or missing or unexpected or other:
         subject = "the ImageNet weights of mobilenet_v2 for the backbone of this network"
         raise WeightsMismatch.between(subject, missing, unexpected, other, fits=())
-    network.load_state_dict(found, strict=False)
+    network.load_state_dict({**network.state_dict(), **found})
 
 
 def _joined(state: Mapping[str, Tensor], plate_weight: float) -> dict[str, Tensor]:
