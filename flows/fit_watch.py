@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from rich.progress import TextColumn, TimeElapsedColumn
 
+from flows.bars import LINE_EVERY_S, Bars
 from flows.telling import count
-from flows.watch import LINE_EVERY_S
 from matting_tasks.fit.trainer import StepDone
 from matting_tasks.fit.validation import Validated
 
@@ -49,58 +47,35 @@ class LineFitWatcher:
         now = time.monotonic()
         if now > self._next_line_s:
             self._next_line_s = now + LINE_EVERY_S
-            total = "" if done.n_steps is None else f" of {done.n_steps:,}"
-            self.say(f"stage {done.stage}: step {done.step_of_stage:,}{total}, loss {done.losses['total']:.4f}")
+            self.say(f"{_place(done)}, loss {done.losses['total']:.4f}")
 
     def validated(self, stage: str, step: int, found: Validated) -> None:
         """Say what a judgement found."""
         self.say(judgement(stage, step, found))
 
 
-class RichFitWatcher:
+class RichFitWatcher(Bars):
     """Shows how far a fit is; where the console is no terminal, a line now and then."""
 
     def __init__(self, console: Console, quiet: bool) -> None:
-        """Draw on `console`; if `quiet`, show nothing but errors."""
-        self._console, self._quiet = console, quiet
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[news]}", style="cyan"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=quiet or not console.is_terminal,
-        )
-        self._bar = self._progress.add_task("starting", total=None, news="")
+        """Draw on `console`; if `quiet`, show warnings only."""
+        columns = TextColumn("{task.fields[news]}", style="cyan"), TimeElapsedColumn()
+        super().__init__(console, *columns, quiet=quiet, first_line_s=0.0)
+        self._bar = self.progress.add_task("starting", total=None, news="")
         self._stage, self._loss, self._pace, self._n_seen = "", 0.0, 0.0, 0
-        self._last_s, self._next_line_s = time.monotonic(), 0.0
-
-    def say(self, text: str) -> None:
-        """Print a line that a person wants to know."""
-        if not self._quiet:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def warn(self, text: str) -> None:
-        """Print a line that a person should act on."""
-        self._console.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
+        self._last_s = time.monotonic()
 
     def step(self, done: StepDone) -> None:
         """Say that a step is taken."""
         now = time.monotonic()
         if done.stage != self._stage:
             self._stage, self._n_seen = done.stage, 0
-            self._progress.reset(self._bar, total=done.n_steps, description=f"stage {done.stage}", news="")
+            self.progress.reset(self._bar, total=done.n_steps, description=f"stage {done.stage}", news="")
         self._smooth(done.losses["total"], now - self._last_s)
         self._last_s = now
         news = f"loss {self._loss:.4f}, {self._left(done)}"
-        self._progress.update(self._bar, completed=done.step_of_stage, total=done.n_steps, news=news)
-        if not self._console.is_terminal and now > self._next_line_s:
-            self._next_line_s = now + LINE_EVERY_S
-            total = "" if done.n_steps is None else f" of {done.n_steps:,}"
-            self.say(f"stage {done.stage}: step {done.step_of_stage:,}{total}, {news}")
+        self.progress.update(self._bar, completed=done.step_of_stage, total=done.n_steps, news=news)
+        self.say_at_times(f"{_place(done)}, {news}")
 
     def validated(self, stage: str, step: int, found: Validated) -> None:
         """Say what a judgement found."""
@@ -119,17 +94,6 @@ class RichFitWatcher:
         left_s = (done.n_steps - done.step_of_stage) * self._pace
         return f"{self._pace:.2f} s a step, {_duration(left_s)} left in this stage"
 
-    def __enter__(self) -> Self:
-        """Begin to draw."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bar away."""
-        self._progress.stop()
-
 
 def judgement(stage: str, step: int, found: Validated) -> str:
     """Put the scores of a validation in a line."""
@@ -140,6 +104,11 @@ def judgement(stage: str, step: int, found: Validated) -> str:
         f"MSE {whole['mse']}, Grad {whole['grad']}, Conn {whole['conn']} "
         f"on {count(found.n_pictures, 'held-out picture')}"
     )
+
+
+def _place(done: StepDone) -> str:
+    total = "" if done.n_steps is None else f" of {done.n_steps:,}"
+    return f"stage {done.stage}: step {done.step_of_stage:,}{total}"
 
 
 def _duration(seconds: float) -> str:

@@ -11,26 +11,14 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from flows.bars import Bars
 from manifests.log_lines import fields_of
 from manifests.records import ShardFailure, ShardSummary
 
 log = logging.getLogger("cleanplate")
-
-LINE_EVERY_S = 30.0
-"""Between two lines about progress, where the console is no terminal."""
 
 Outcome = ShardSummary | ShardFailure
 
@@ -138,38 +126,26 @@ class RichWatcher(QuietWatcher):
 
     def __init__(self, console: Console) -> None:
         """Draw on `console`; where it is no terminal, lines are printed and no bar."""
-        self._console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeElapsedColumn(),
-            _Left(),
-            TextColumn("{task.fields[trouble]}", style="red"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        columns = _Rate(), TimeElapsedColumn(), _Left(), TextColumn("{task.fields[trouble]}", style="red")
+        self._bars = Bars(console, *columns)
         self._frames: TaskID | None = None
         self._download: TaskID | None = None
         self._trouble = self._done = self._total = 0
-        self._started, self._next_line_s = 0.0, LINE_EVERY_S
+        self._started = 0.0
 
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the bar, and log it."""
         super().say(text)
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._bars.say(text)
 
     def warn(self, text: str) -> None:
         """Print a line above the bar, marked, and log it."""
         log.warning("%s", text)
-        self._console.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
+        self._bars.warn(text)
 
     def planned(self, n_frames: int, n_shards: int) -> None:
         """Draw the bar."""
-        self._frames = self._progress.add_task("frames", total=n_frames, trouble="")
+        self._frames = self._bars.progress.add_task("frames", total=n_frames, trouble="")
         self._total, self._started = n_frames, time.monotonic()
 
     def settled(self, outcome: Outcome) -> None:
@@ -180,30 +156,28 @@ class RichWatcher(QuietWatcher):
         bad = outcome.n_frames if isinstance(outcome, ShardFailure) else outcome.n_failed
         self._trouble += bad
         trouble = f"{self._trouble} not ok" if self._trouble else ""
-        self._progress.update(self._frames, advance=outcome.n_frames, trouble=trouble)
+        self._bars.progress.update(self._frames, advance=outcome.n_frames, trouble=trouble)
         self._done += outcome.n_frames if isinstance(outcome, ShardSummary) else 0
-        elapsed = time.monotonic() - self._started
-        if not self._console.is_terminal and elapsed > self._next_line_s:
-            self._next_line_s = elapsed + LINE_EVERY_S
-            self.say(f"{self._done:,} of {self._total:,} frames, {self._done / elapsed:.1f} frames/s {trouble}".strip())
+        rate = self._done / max(time.monotonic() - self._started, 1e-6)
+        self._bars.say_at_times(f"{self._done:,} of {self._total:,} frames, {rate:.1f} frames/s {trouble}".strip())
 
     def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
         """Draw the bar of a download, in MB."""
         if self._download is None:
-            self._download = self._progress.add_task("download, MB", trouble="")
+            self._download = self._bars.progress.add_task("download, MB", trouble="")
         total = None if total_bytes is None else round(total_bytes / 1e6, 1)
-        self._progress.update(self._download, completed=round(done_bytes / 1e6, 1), total=total)
+        self._bars.progress.update(self._download, completed=round(done_bytes / 1e6, 1), total=total)
 
     def __enter__(self) -> Self:
         """Begin to draw."""
-        self._progress.start()
+        self._bars.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take the bar away; where a run is cut short, say what of it is kept."""
-        self._progress.stop()
+        self._bars.__exit__(kind, error, trace)
         if error is not None and self._total:
             self.say(f"{self._done:,} of {self._total:,} frames are finished and kept.")
 
