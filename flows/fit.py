@@ -23,12 +23,13 @@ from flows.show import plain_console
 from flows.telling import count
 from manifests.errors import Fault, UsageError, WeightsRefused
 from matting_tasks.device import device_class
+from matting_tasks.fit.alone import alone
 from matting_tasks.fit.card import CARD, Scored
 from matting_tasks.fit.draw_curves import PICTURE as CURVES
 from matting_tasks.fit.finished import SHEET, card_of_finished, compared, score_start, write_finished
-from matting_tasks.fit.fit import Fitted, Tell, check_same, stages_asked
+from matting_tasks.fit.fit import Fitted, Tell, check_same
 from matting_tasks.fit.fit import fit as fit_here
-from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan
+from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan, stages_asked
 from matting_tasks.fit.stages import RECURRENT, choose, stages_of
 from models.errors import ModelError, WeightsError
 from models.registry import ALIAS
@@ -55,14 +56,15 @@ def fit(capture: str | None, out: str, settings: FitSettings, watcher: FitWatche
     device = _device(settings.device)
     with _in_words_of_a_run():
         _make_folder(folder)
-        plan = make_plan(capture, folder, settings, device, watcher.say)
-        check_same(plan, folder)
-        _check_shares(plan)
-        card = card_of_finished(plan, folder)
-        if card is None:
-            card = _to_the_end(plan, folder, device, settings, watcher)
-        else:
-            watcher.say(f"{folder} holds this fit already, with all that it writes: nothing is to do.")
+        with alone(folder):
+            plan = make_plan(capture, folder, settings, device, watcher.say)
+            check_same(plan, folder)
+            _check_shares(plan)
+            card = card_of_finished(plan, folder)
+            if card is None:
+                card = _to_the_end(plan, folder, device, settings, watcher)
+            else:
+                watcher.say(f"{folder} holds this fit already, with all that it writes: nothing is to do.")
     _tell_end(plan, folder, capture, watcher)
     return card
 

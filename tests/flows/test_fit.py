@@ -20,6 +20,7 @@ from command_line import Ended, cleanplate
 from fits import MODEL, TINY, fit_tiny, sha256s
 from reference_weights import write_reference_checkpoint
 
+from matting_tasks.fit.alone import alone
 from matting_tasks.fit.curve import read_curve
 from models.safetensors_file import read_safetensors
 
@@ -104,6 +105,12 @@ def test_other_settings_in_the_same_folder_are_refused_by_name(
     ended = fit_tiny(done.out, "--capture", done.capture, *words)
     assert ended.code == 4 and "other settings" in ended.err and named in ended.err, ended.err
     assert sha256s(done.out) == before
+
+
+def test_a_second_fit_in_a_folder_is_refused_while_the_first_is_at_work(done: Done) -> None:
+    with alone(done.out):
+        ended = fit_tiny(done.out, "--capture", done.capture)
+    assert ended.code == 4 and "another fit is at work" in ended.err, ended.err
 
 
 def test_settings_that_teach_nothing_else_may_change(done: Done) -> None:
