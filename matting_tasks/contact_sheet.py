@@ -34,6 +34,8 @@ class SheetRow:
     """(H, W) uint8."""
     note: str = ""
     """What else to say, at the right end of the caption's line."""
+    others: tuple[tuple[str, U8], ...] = ()
+    """Further columns, each its heading and a picture (H, W, 3) RGB or (H, W) uint8; the same ones in all rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class _Measures:
     """Sizes of a sheet's parts in pixels."""
 
     tile: int
+    n_columns: int
     n_groups: int
     n_lines: int
 
@@ -58,7 +61,7 @@ class _Measures:
 
     @property
     def group_width(self) -> int:
-        return len(HEADINGS) * self.tile + (len(HEADINGS) - 1) * self.gap
+        return self.n_columns * self.tile + (self.n_columns - 1) * self.gap
 
     @property
     def line_height(self) -> int:
@@ -83,23 +86,26 @@ def contact_sheet(
     n_groups: int | None = None,
     title: str = "",
 ) -> U8:
-    """Lay out frames, masks and composites over a flat RGB colour: (H, W, 3) uint8 RGB.
+    """Lay out frames, masks and composites over a flat RGB colour, and what rows have besides: (H, W, 3) uint8 RGB.
 
-    `n_groups` groups of three columns stand side by side; None chooses what makes a pleasing sheet. Raises ValueError
-    where there are no rows, or a mask is not of the size of its frame.
+    `n_groups` groups of columns stand side by side; None chooses what makes a pleasing sheet. Raises ValueError where
+    there are no rows, a mask is not of the size of its frame, or rows have not the same columns.
     """
     if not rows:
         raise ValueError("a contact sheet needs at least one row")
     for row in rows:
         if row.mask.shape != row.frame.shape[:2]:
             raise ValueError(f"{row.caption}: a mask of {row.mask.shape} does not fit a frame of {row.frame.shape[:2]}")
-    measures = _measure(len(rows), tile_px, n_groups)
+    headings = (*HEADINGS, *(heading for heading, _ in rows[0].others))
+    if any((*HEADINGS, *(heading for heading, _ in row.others)) != headings for row in rows):
+        raise ValueError(f"the rows of a contact sheet must all have the columns {', '.join(headings)}")
+    measures = _measure(len(rows), len(headings), tile_px, n_groups)
     sheet = np.empty(measures.shape, np.uint8)
     sheet[:] = _PAPER
     _write(sheet, title or f"{len(rows)} frames", (measures.margin, measures.margin), measures.caption, _INK)
     for k in range(0, len(rows), measures.n_lines):
         left, top = measures.corner(k)
-        for column, heading in enumerate(HEADINGS):
+        for column, heading in enumerate(headings):
             place = (left + column * (tile_px + measures.gap), top - measures.caption)
             _write(sheet, heading, place, measures.caption, _FAINT_INK)
     for k, row in enumerate(rows):
@@ -114,9 +120,9 @@ def composite(frame: U8, mask: U8, colour: RGB) -> U8:
     return np.rint(mixed).astype(np.uint8)
 
 
-def _measure(n_rows: int, tile_px: int, n_groups: int | None) -> _Measures:
+def _measure(n_rows: int, n_columns: int, tile_px: int, n_groups: int | None) -> _Measures:
     choices = range(1, n_rows + 1) if n_groups is None else [min(n_groups, n_rows)]
-    layouts = [_Measures(tile_px, n, -(-n_rows // n)) for n in choices]
+    layouts = [_Measures(tile_px, n_columns, n, -(-n_rows // n)) for n in choices]
 
     def displeasure(layout: _Measures) -> float:
         height, width, _ = layout.shape
@@ -134,14 +140,14 @@ def _add_row(sheet: U8, row: SheetRow, measures: _Measures, corner: tuple[int, i
     if row.note:
         room = measures.group_width - _width(row.note, measures.caption)
         _write(sheet, row.note, (left + room, top), measures.caption, _FAINT_INK)
-    mask = np.repeat(row.mask[..., None], 3, axis=2)
-    for column, picture in enumerate((row.frame, mask, composite(row.frame, row.mask, colour))):
+    pictures = (row.frame, row.mask, composite(row.frame, row.mask, colour), *(picture for _, picture in row.others))
+    for column, picture in enumerate(pictures):
         x, y = left + column * (measures.tile + measures.gap), top + measures.caption
         sheet[y : y + measures.tile, x : x + measures.tile] = _tile(picture, measures.tile)
 
 
 def _tile(picture: U8, tile_px: int) -> U8:
-    """Fit a picture (H, W, 3) into a square tile, its aspect kept."""
+    """Fit a picture (H, W, 3) or (H, W) into a square tile, its aspect kept."""
     height, width = picture.shape[:2]
     scale = tile_px / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -149,7 +155,7 @@ def _tile(picture: U8, tile_px: int) -> U8:
     tile = np.empty((tile_px, tile_px, 3), np.uint8)
     tile[:] = _WELL
     x, y = (tile_px - size[0]) // 2, (tile_px - size[1]) // 2
-    tile[y : y + size[1], x : x + size[0]] = small
+    tile[y : y + size[1], x : x + size[0]] = small if small.ndim == 3 else small[..., None]
     return tile
 
 

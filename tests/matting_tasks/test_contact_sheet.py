@@ -65,3 +65,14 @@ def test_rows_that_cannot_be_shown_are_refused() -> None:
     bad = SheetRow("031", np.zeros((4, 4, 3), np.uint8), np.zeros((2, 2), np.uint8))
     with pytest.raises(ValueError, match=r"031: a mask of \(2, 2\) does not fit"):
         contact_sheet([bad])
+
+
+def test_rows_have_further_columns_of_colours_and_masks() -> None:
+    red, white = np.full((30, 60, 3), (255, 0, 0), np.uint8), np.full((60, 60), 255, np.uint8)
+    more = SheetRow(
+        "031", np.zeros((60, 60, 3), np.uint8), np.zeros((60, 60), np.uint8), "", (("a", red), ("b", white))
+    )
+    sheet = contact_sheet([more, more], tile_px=64)
+    assert count(sheet, (255, 0, 0)) == 2 * 32 * 64 and count(sheet, (255, 255, 255)) == 2 * 64 * 64
+    with pytest.raises(ValueError, match="columns frame, mask, composite, a, b"):
+        contact_sheet([more, row()])
