@@ -21,8 +21,8 @@ from matting_tasks.fit.draw_curves import draw_curves
 from matting_tasks.fit.foregrounds import ForegroundReader, reader_of
 from matting_tasks.fit.network import make_network
 from matting_tasks.fit.pictures import Pictures
-from matting_tasks.fit.plan import FitPlan
-from matting_tasks.fit.stages import Stage, at_rate, choose, resized, stages_of
+from matting_tasks.fit.plan import SETTLED, FitPlan, stages_asked
+from matting_tasks.fit.stages import Stage
 from matting_tasks.fit.state import load_state
 from matting_tasks.fit.stream import Sources
 from matting_tasks.fit.team import Team
@@ -64,13 +64,6 @@ class Fitted:
 
     weights: Path
     scores: tuple[dict[str, Any], ...] = ()
-
-
-def stages_asked(plan: FitPlan) -> tuple[Stage, ...]:
-    """Return the stages of a fit with the sizes and the rate it asks for. Raises ValueError."""
-    least, most = plan.size_px or (None, None)
-    chosen = choose(stages_of(plan.model), plan.stages)
-    return tuple(at_rate(resized(stage, least, most, plan.n_examples), plan.rate) for stage in chosen)
 
 
 def fit(
@@ -215,11 +208,16 @@ def check_same(plan: FitPlan, out: Path) -> None:
     differ = [
         f"{OPTIONS.get(name, name)} {_shown(before.get(name), now[name])}"
         for name in now
-        if before.get(name) != now[name]
+        if before.get(name) != now[name] and name != SETTLED
     ]
     if differ:
         raise Refused(
             f"{out} holds a fit with other settings ({'; '.join(differ)}): go on with those, or name another folder."
+        )
+    if before.get(SETTLED) != now[SETTLED]:
+        raise Refused(
+            f"{out} holds a fit of another version of cleanplate, whose stages had other settings: go on with that "
+            "version, or name another folder."
         )
 
 

@@ -1,13 +1,15 @@
-"""The plan of a fit, and what of them a training that is gone on with must share."""
+"""The plan of a fit: its stages, and what of it a training that is gone on with must share."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
 
+from matting_tasks.fit.stages import Stage, at_rate, choose, resized, stages_of
 from models.parameters import Parameter
 
 SCRATCH, IMAGENET = "scratch", "imagenet"
+SETTLED = "settings of stages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,18 @@ class FitPlan:
     licence: str = ""
 
     def asked(self) -> str:
-        """Return as JSON all that decides what is learned: not who helps, nor when it is judged or saved."""
+        """Return as JSON all that decides what is learned: not who helps, nor when it is judged or saved.
+
+        Under SETTLED are the stages as this version of cleanplate has them. Raises ValueError as `stages_of` does.
+        """
         left_out = ("n_processes", "validate_every", "save_s", "beside", "name", "licence")
         known = {name: value for name, value in asdict(self).items() if name not in left_out}
+        known[SETTLED] = [asdict(stage) for stage in choose(stages_of(self.model), self.stages)]
         return json.dumps(known, sort_keys=True)
+
+
+def stages_asked(plan: FitPlan) -> tuple[Stage, ...]:
+    """Return the stages of a fit with the sizes and the rate it asks for. Raises ValueError."""
+    least, most = plan.size_px or (None, None)
+    chosen = choose(stages_of(plan.model), plan.stages)
+    return tuple(at_rate(resized(stage, least, most, plan.n_examples), plan.rate) for stage in chosen)

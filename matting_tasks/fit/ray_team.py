@@ -22,8 +22,8 @@ from ray.exceptions import RayError
 
 from manifests.errors import CleanplateError, DeviceFault, UsageError, WorkersDied
 from matting_tasks.cluster import first_words, has_ended, start_ray, stop_ray
-from matting_tasks.fit.fit import Fitted, Tell, fit, stages_asked
-from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan
+from matting_tasks.fit.fit import Fitted, Tell, fit
+from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan, stages_asked
 from matting_tasks.fit.post import EVERY_S, Line, Post
 from matting_tasks.fit.team import Team
 from models.errors import ModelError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from captures import make_tiny
 from fits import MODEL, sha256s, tiny_plan
 
 from manifests.errors import Refused, UsageError
+from matting_tasks.fit import stages
 from matting_tasks.fit.curve import read_curve
-from matting_tasks.fit.fit import MOST_FAULTS, SCORES, Fitted, Tell, check_same, fit, stages_asked, write_whole
+from matting_tasks.fit.fit import MOST_FAULTS, SCORES, Fitted, Tell, check_same, fit, write_whole
 from matting_tasks.fit.plan import FitPlan
 from matting_tasks.fit.state import load_state
 from matting_tasks.fit.trainer import StepDone
@@ -113,6 +115,14 @@ def test_other_settings_are_refused_by_the_names_that_a_person_knows(
     check_same(tiny_plan(n_processes=3, validate_every=9, save_s=1.0, beside={"plate-difference": ""}), whole[0])
 
 
+def test_a_fit_whose_stages_had_other_settings_is_not_gone_on_with(
+    whole: tuple[Path, Told, Fitted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "BASE_STAGE", replace(stages.BASE_STAGE, backbone_rate=1e-5))
+    with pytest.raises(Refused, match="of another version of cleanplate"):
+        check_same(tiny_plan(), whole[0])
+
+
 def test_a_folder_without_a_fit_takes_any(tmp_path: Path) -> None:
     check_same(tiny_plan(), tmp_path / "new")
 
@@ -125,15 +135,6 @@ def test_scores_of_steps_that_are_taken_again_are_forgotten(tmp_path: Path) -> N
     scores.write_text("".join(f"{line}\n" for line in (*scores.read_text().splitlines(), *later)))
     fit_here(tiny_plan(validate_every=0), tmp_path)
     assert [json.loads(line)["step"] for line in scores.read_text().splitlines()] == [0, 1, 2, 4]
-
-
-def test_stages_take_the_sizes_that_were_asked_for() -> None:
-    (stage,) = stages_asked(tiny_plan())
-    assert (stage.least_px, stage.most_px, stage.n_examples) == (64, 64, 2)
-    own = stages_asked(tiny_plan(model="mattingrefine-mobilenetv2", size_px=None, n_examples=None))
-    assert [one.name for one in own] == ["base", "refine"] and own[1].least_px > 64
-    with pytest.raises(ValueError, match="this model has base"):
-        stages_asked(tiny_plan(stages=("refine",)))
 
 
 def test_what_cannot_be_learned_from_is_told_and_not_too_much_of_it(tmp_path: Path) -> None:
