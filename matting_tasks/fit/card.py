@@ -172,9 +172,9 @@ def _scores(facts: CardFacts) -> list[str]:
     lines = [
         "## Scores",
         "",
-        f"{facts.stream} {facts.n_held_out} pictures. Less is better: MAD and MSE x 1e3, Grad and Conn in sums / 1000 "
-        "as `cleanplate evaluate` counts them. The unknown region is where the true alpha is soft, and a band around "
-        "it.",
+        f"{facts.stream} {facts.n_held_out} picture{'' if facts.n_held_out == 1 else 's'}. Less is better: MAD and "
+        "MSE x 1e3, Grad and Conn in sums / 1000 as `cleanplate evaluate` counts them. The unknown region is where the "
+        "true alpha is soft, and a band around it.",
     ]
     rows = [("before training", facts.before)] if facts.before is not None else []
     rows += [(facts.after.name, facts.after), *((other.name, other) for other in facts.others)]

@@ -15,11 +15,11 @@ import torch
 from matting_tasks.contact_sheet import contact_sheet
 from matting_tasks.fit.card import CARD, CardFacts, Scored, StageFacts, here, write_card
 from matting_tasks.fit.compose import Pairs
-from matting_tasks.fit.fit import N_ROWS, STATE, Fitted, stages_asked, write_whole
+from matting_tasks.fit.fit import N_ROWS, STATE, Fitted, write_whole
 from matting_tasks.fit.materials import licence_of, materials_of, pictures_of
 from matting_tasks.fit.network import REFINER, make_network
 from matting_tasks.fit.pictures import Pictures
-from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan
+from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan, stages_asked
 from matting_tasks.fit.stages import BASE, RECURRENT, REFINE, Stage, stages_of
 from matting_tasks.fit.state import LAST, load_state
 from matting_tasks.fit.stream import Sources
@@ -169,13 +169,18 @@ def _facts(plan: FitPlan, out: Path, device: str, scores: dict[str, Scored], mad
         settings=_settings(plan),
         materials=materials_of(plan),
         pictures=pictures_of(plan),
-        stream=f"A held-out stream that training never draws from: {size} pixels, disturbed frames and plates.",
+        stream=_stream(plan, size),
         n_held_out=plan.n_held_out,
         before=scores.get("before"),
         after=scores["after"],
         others=tuple(scored for name, scored in scores.items() if name not in ("before", "after")),
         limits=LIMITS,
     )
+
+
+def _stream(plan: FitPlan, size: str) -> str:
+    before = "people before the plates that it was fitted to, " if plan.plates else ""
+    return f"A held-out stream that training never draws from: {before}{size} pixels, disturbed frames and plates."
 
 
 def _stage_facts(stage: Stage, finished: dict[str, Any] | None) -> StageFacts:

@@ -26,6 +26,7 @@ from matting_tasks.fit.team import Team
 CLIP_NORM = 1.0
 WEIGHT_DECAY = 1e-3
 SAVE_S = 60.0
+PLATE_SHARE = 0.75  # of backgrounds, where there are plates of the user's own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,7 @@ class Training:
     n_processes: int = 1
     validate_every: int = 0
     save_s: float = SAVE_S
-    plate_share: float = 0.5
+    plate_share: float = PLATE_SHARE
     found_share: float = 0.5
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from matting_tasks.fit.compose import Pairs
@@ -99,6 +101,18 @@ def test_rows_show_the_frame_the_matte_and_its_error(held: list[Pairs]) -> None:
     assert f"{mad:.1f}" in rows[0].caption
     frame = held[0].frame[0, 0].permute(1, 2, 0).numpy() * 255
     assert np.abs(rows[0].frame - frame).max() <= 0.5 + 1e-3 and (rows[0].mask == 64).all()
+    others = dict(rows[0].others)
+    plate, true = held[0].plate[0].permute(1, 2, 0).numpy() * 255, held[0].alpha[0, 0, 0].numpy() * 255
+    assert (
+        np.abs(others["plate"] - plate).max() <= 0.5 + 1e-3 and np.abs(others["true mask"] - true).max() <= 0.5 + 1e-3
+    )
+
+
+def test_pairs_of_a_rig_are_all_before_its_plates(tmp_path: Path) -> None:
+    plate = tmp_path / "plate.png"
+    Image.new("RGB", (96, 96), (10, 200, 90)).save(plate)
+    held = held_out(Sources(Pictures([]), Pictures([plate])), 4, 64, beyond_share=0)
+    assert all(float(pairs.plate[0, 1].mean() - pairs.plate[0, 0].mean()) > 0.3 for pairs in held)
 
 
 def test_pictures_of_a_stage_have_the_middle_of_its_sizes() -> None:
