@@ -60,7 +60,7 @@ def spread_colours(foreground: U8, alpha: U8, photograph: bool) -> U8:
     """Fill what is not the person's colour, (H, W, 3) RGB with alpha (H, W), from the parts nearby that are.
 
     Outside of the person all is filled; in a photograph also where alpha is low, for the old surroundings show there.
-    Pull and push over a pyramid of halves (Gortler et al. 1996, The Lumigraph, section 3.4).
+    Pull and push over a pyramid of halves (Gortler et al. 1996, The Lumigraph).
     """
     low, high = _PHOTOGRAPH if photograph else _PURE
     sure = np.clip((alpha.astype(np.float32) - low) / (high - low), 0, 1)

@@ -1,6 +1,6 @@
 """Disturbances: what a camera, a codec and time do to a frame and to its plate, drawn as numbers for one example.
 
-The ranges follow Lin et al. 2020 (arXiv 2012.07810, section 4.1): brightness, shift and rotation of the plate, noise,
+The ranges follow Lin et al. 2020 (arXiv 2012.07810): brightness, shift and rotation of the plate, noise,
 shadows. One example in four goes beyond them, since plates of real sets do.
 """
 
