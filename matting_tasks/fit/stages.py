@@ -3,9 +3,12 @@
 MattingBase, then MattingRefine (Lin et al. 2020, arXiv 2012.07810); RobustVideoMatting in four stages (Lin et al. 2021,
 arXiv 2108.11515): short clips, longer clips, clips at full size through the guided filter beside those, stills, and
 segmentation between. Sizes, clips and batches are smaller here than published, where several large GPUs trained;
-segmentation learns from the same people instead of photographs with masks, and less often. The authors' own rates
-(documentation/training.md of PeterL1n/RobustVideoMatting): backbone 1e-4, 5e-5, 1e-5, 1e-5, decoder 2e-4, 1e-4, 1e-5,
-5e-5, guided filter 2e-4; the first three stages decode faster here, for they are much shorter.
+segmentation learns from the same people instead of photographs with masks, and less often.
+
+The authors' own rates: MattingRefine (train_refine.py of PeterL1n/BackgroundMattingV2) backbone 5e-5, decoder 1e-4,
+refiner 3e-4, in a far longer stage; RobustVideoMatting (documentation/training.md of its repository) backbone
+1e-4, 5e-5, 1e-5, 1e-5, decoder 2e-4, 1e-4, 1e-5, 5e-5, guided filter 2e-4. Our first three stages of it decode faster,
+for they are much shorter.
 """
 
 from __future__ import annotations
