@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 PLATES = "plates"
 HELD_OUT_OF = 6  # one picture in so many is kept to judge by
 MINUTES = 60.0
-RATE_FROM_WEIGHTS = 0.1  # of the rates of a stage
+RATE_FROM_WEIGHTS = 0.3  # of the rates of a stage
 
 
 def make_plan(capture: str | None, out: Path, settings: FitSettings, device: str, say: Say) -> FitPlan:

@@ -96,7 +96,7 @@ class FitSettings(Settings):
     rate: float | None = knob(
         None,
         LEARNING,
-        "Times the learning rates of the stages; if not given 1, and 0.1 where no part of the network begins as noise.",
+        "Times the learning rates of the stages; if not given 1, and 0.3 where no part of the network begins as noise.",
         gt=0,
         le=100,
     )

@@ -73,6 +73,7 @@ def test_a_fit_writes_weights_that_fit_the_model_in_half_precision(whole: tuple[
     assert all(torch.isfinite(tensor).all() for tensor in state.values())
 
 
+@pytest.mark.slow  # the trainer's stop and a kill of the whole are tried in CI
 def test_a_fit_that_was_stopped_goes_on_to_the_same_end(whole: tuple[Path, Told, Fitted], tmp_path: Path) -> None:
     stopped = Told(stop_after=2)
     assert fit_here(tiny_plan(), tmp_path, stopped) is None

@@ -94,7 +94,7 @@ def test_steps_of_earlier_stages_do_not_hold_the_average_back(tmp_path: Path) ->
     assert torch.equal(weights(late), weights(alone))
 
 
-@pytest.mark.parametrize("stop_at", [3, 8, 9])
+@pytest.mark.parametrize("stop_at", [3, pytest.param(8, marks=pytest.mark.slow), 9])
 def test_it_stops_when_asked_and_goes_on_as_if_it_had_not(tmp_path: Path, stop_at: int) -> None:
     stages = {"stages": (FIRST, SECOND), "n_steps": 12}
     whole, network = Seen(), Tiny()
