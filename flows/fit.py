@@ -88,7 +88,10 @@ def _announced(plan: FitPlan, device: str) -> str:
     start = plan.start if plan.start in (SCRATCH, IMAGENET) else Path(plan.start).name
     stages = stages_asked(plan)
     named = f"stage{'' if len(stages) == 1 else 's'} {', '.join(stage.name for stage in stages)}"
-    long = count(plan.steps, "step") if plan.steps is not None else f"{plan.minutes:g} minutes"
+    if plan.steps is not None:
+        long = count(plan.steps, "step")
+    else:
+        long = f"{plan.minutes:g} minute{'' if plan.minutes == 1 else 's'}"
     return f"Fitting {plan.model} from {start}: {named}, {long} on {device} in {plan.precision}"
 
 

@@ -73,7 +73,8 @@ class RichFitWatcher(Bars):
             self.progress.reset(self._bar, total=done.n_steps, description=f"stage {done.stage}", news="")
         self._smooth(done.losses["total"], now - self._last_s)
         self._last_s = now
-        news = f"loss {self._loss:.4f}, {self._left(done)}"
+        # the first step waits for processes and warms up: it tells nothing of the pace
+        news = f"loss {self._loss:.4f}" + (f", {self._left(done)}" if self._n_seen > 1 else "")
         self.progress.update(self._bar, completed=done.step_of_stage, total=done.n_steps, news=news)
         self.say_at_times(f"{_place(done)}, {news}")
 

@@ -48,10 +48,18 @@ def test_a_terminal_has_a_bar_with_steps_loss_and_time_left() -> None:
 
 
 def test_while_the_length_is_not_known_the_pace_alone_is_told() -> None:
+    screen, shown = console(True)
+    with RichFitWatcher(screen, False) as watcher:
+        for number in (1, 2):
+            watcher.step(step(number, n_steps=None))
+    assert re.search(r"loss 0\.5000, \d+\.\d\d s a step", shown.getvalue()) and "left" not in shown.getvalue()
+
+
+def test_the_first_step_tells_nothing_of_the_pace() -> None:
     screen, shown = console(False)
     with RichFitWatcher(screen, False) as watcher:
-        watcher.step(step(1, n_steps=None))
-    assert re.search(r"stage base: step 1, loss 0\.5000, \d+\.\d\d s a step$", shown.getvalue(), re.M)
+        watcher.step(step(1))
+    assert shown.getvalue() == "stage base: step 1 of 40, loss 0.5000\n"
 
 
 def test_elsewhere_a_line_comes_now_and_then_and_no_bar() -> None:
