@@ -43,12 +43,13 @@ class Bars:
         """Print a line that a person should act on, marked."""
         self._console.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
 
-    def say_at_times(self, text: str) -> None:
-        """Print how far it is where no bar shows it, if the last such line is long ago."""
+    def is_line_due(self) -> bool:
+        """Tell whether to say how far it is: no bar shows it, and it is long ago that this was answered with yes."""
         now = time.monotonic()
-        if not self._console.is_terminal and now >= self._next_line_s:
-            self._next_line_s = now + LINE_EVERY_S
-            self.say(text)
+        if self._console.is_terminal or now < self._next_line_s:
+            return False
+        self._next_line_s = now + LINE_EVERY_S
+        return True
 
     def __enter__(self) -> Self:
         """Begin to draw."""

@@ -76,7 +76,8 @@ class RichFitWatcher(Bars):
         # the first step waits for processes and warms up: it tells nothing of the pace
         news = f"loss {self._loss:.4f}" + (f", {self._left(done)}" if self._n_seen > 1 else "")
         self.progress.update(self._bar, completed=done.step_of_stage, total=done.n_steps, news=news)
-        self.say_at_times(f"{_place(done)}, {news}")
+        if self.is_line_due():
+            self.say(f"{_place(done)}, {news}")
 
     def validated(self, stage: str, step: int, found: Validated) -> None:
         """Say what a judgement found."""

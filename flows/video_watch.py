@@ -38,7 +38,8 @@ class VideoWatcher(Bars):
         elapsed_s = time.monotonic() - self._started
         rate = f"{n_frames / elapsed_s:.1f} frames/s" if elapsed_s else ""
         self.progress.update(self._bar, completed=n_frames, rate=rate)
-        self.say_at_times(f"{n_frames:,} of {self._total:,} frames, {rate}")
+        if self.is_line_due():
+            self.say(f"{n_frames:,} of {self._total:,} frames, {rate}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

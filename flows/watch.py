@@ -158,8 +158,9 @@ class RichWatcher(QuietWatcher):
         trouble = f"{self._trouble} not ok" if self._trouble else ""
         self._bars.progress.update(self._frames, advance=outcome.n_frames, trouble=trouble)
         self._done += outcome.n_frames if isinstance(outcome, ShardSummary) else 0
-        rate = self._done / max(time.monotonic() - self._started, 1e-6)
-        self._bars.say_at_times(f"{self._done:,} of {self._total:,} frames, {rate:.1f} frames/s {trouble}".strip())
+        if self._bars.is_line_due():
+            rate = self._done / max(time.monotonic() - self._started, 1e-6)
+            self.say(f"{self._done:,} of {self._total:,} frames, {rate:.1f} frames/s {trouble}".strip())
 
     def fetched(self, done_bytes: int, total_bytes: int | None) -> None:
         """Draw the bar of a download, in MB."""
