@@ -10,7 +10,17 @@ import numpy as np
 from matting_tasks.fit.figure import Figure
 from matting_tasks.fit.shapes import F32, F64, bounds, cover, place, spline
 from matting_tasks.fit.sheets import lay, lit, noise, relief
-from matting_tasks.fit.strands import Mass, Scalp, Style, any_style, draw_mass, draw_strands, grow, hair_shades
+from matting_tasks.fit.strands import (
+    Mass,
+    Scalp,
+    Style,
+    any_style,
+    cover_of,
+    draw_mass,
+    draw_strands,
+    grow,
+    hair_shades,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +33,8 @@ class Hairdo:
     fringe: bool
     tail: bool
     most: int  # strands at density 1
-    scale: int  # strands are 1/scale of a pixel wide
+    scale: int  # strands are drawn 1/scale of a pixel wide
+    cover: float  # how much of that width they fill, 0..1
 
 
 def any_hairdo(rng: np.random.Generator, figure: Figure) -> Hairdo | None:
@@ -31,6 +42,9 @@ def any_hairdo(rng: np.random.Generator, figure: Figure) -> Hairdo | None:
     if rng.random() < 0.07:
         return None
     style = any_style(rng)
+    scale = 1 if rng.random() < (0.25 if figure.unit < 100 else 0.6) else 2
+    # the wilder hair is, the less of it clings together
+    hairs = 1 + (1 - style.frizz) ** 2 * np.exp(rng.uniform(np.log(4), np.log(200)))
     return Hairdo(
         style=style,
         shades=hair_shades(rng, figure.hair, rng.uniform(0, 1)),
@@ -38,7 +52,8 @@ def any_hairdo(rng: np.random.Generator, figure: Figure) -> Hairdo | None:
         fringe=bool(rng.random() < 0.3),
         tail=bool(rng.random() < 0.12),
         most=int(np.clip(figure.unit * 14, 120, 1400)),
-        scale=1 if rng.random() < (0.25 if figure.unit < 100 else 0.6) else 2,
+        scale=scale,
+        cover=cover_of(figure.unit, hairs, scale),
     )
 
 
@@ -63,7 +78,7 @@ def draw_back(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Hairdo
     paths = grow(rng, _roots(rng, figure, count, (-2.0, 2.0), (0.75, 1.0)), scalp, style)
     dark = figure.hair * rng.uniform(0.55, 0.9)
     draw_mass(rng, sheet, _tame(paths, scalp)[: max(20, count // 4)], Mass(style.thick, figure.unit, dark))
-    draw_strands(sheet, paths, hair.shades * 0.85, 0.95, hair.scale)
+    draw_strands(sheet, paths, hair.shades * 0.85, hair.cover, hair.scale)
     if hair.tail:
         _tail(rng, sheet, figure, hair)
 
@@ -82,7 +97,7 @@ def _tail(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Hairdo) ->
     style = replace(hair.style, length=rng.uniform(1, 3.5), gravity=rng.uniform(0.4, 1), volume=0.6, thick=0.2)
     paths = grow(rng, place(local, figure.head, figure.unit, figure.tilt), scalp_of(figure), style)
     draw_mass(rng, sheet, paths[:40], Mass(style.thick, figure.unit, figure.hair * 0.8))
-    draw_strands(sheet, paths, hair.shades, 1.0, hair.scale)
+    draw_strands(sheet, paths, hair.shades, hair.cover, hair.scale)
 
 
 def draw_front(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Hairdo) -> None:
@@ -96,7 +111,7 @@ def draw_front(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Haird
     crown = place(np.array([rng.uniform(-0.5, 0.5), -0.75 * figure.longness]), figure.head, figure.unit, figure.tilt)
     roots = _roots(rng, figure, int(hair.most * style.density * 0.35), (-1.25, 1.25), (0.85, puff))
     towards = Scalp(crown + (0, 0.1 * figure.unit), scalp.radii * 0.6, scalp.turn)
-    draw_strands(sheet, grow(rng, roots, towards, short), hair.shades, 0.9, hair.scale)
+    draw_strands(sheet, grow(rng, roots, towards, short), hair.shades, hair.cover, hair.scale)
     if style.length > 0.9 and rng.random() < 0.7:
         for side in (-1, 1):
             arc = (0.7, 1.7) if side > 0 else (-1.7, -0.7)
@@ -104,7 +119,7 @@ def draw_front(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Haird
             locks = replace(style, length=style.length * rng.uniform(0.4, 1), volume=style.volume * 0.5)
             paths = grow(rng, roots, scalp, locks)
             draw_mass(rng, sheet, paths[::3], Mass(locks.thick, figure.unit, figure.hair * rng.uniform(0.7, 1)))
-            draw_strands(sheet, paths, hair.shades, 1.0, hair.scale)
+            draw_strands(sheet, paths, hair.shades, hair.cover, hair.scale)
     if hair.fringe:
         _fringe(rng, sheet, figure, hair)
     if rng.random() < 0.6:
@@ -141,7 +156,7 @@ def _fringe(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Hairdo) 
     far = Scalp(figure.head - (0, 3 * figure.unit), np.array([1.0, 1.0]) * figure.unit, 0.0)
     paths = grow(rng, place(local, figure.head, figure.unit, figure.tilt), far, style, keep_off=False)
     draw_mass(rng, sheet, paths[::3], Mass(style.thick, figure.unit, figure.hair * 0.9))
-    draw_strands(sheet, paths, hair.shades, 1.0, hair.scale)
+    draw_strands(sheet, paths, hair.shades, hair.cover, hair.scale)
 
 
 def draw_flyaways(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Hairdo) -> None:
@@ -153,8 +168,8 @@ def draw_flyaways(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Ha
     )  # fmt: skip
     paths = grow(rng, _roots(rng, figure, count, (-1.9, 1.9), (0.9, 1.1)), scalp_of(figure), style)
     half = count // 2
-    draw_strands(sheet, paths[:half], hair.shades * rng.uniform(0.9, 1.2), rng.uniform(0.25, 0.7))
-    draw_strands(sheet, paths[half:], hair.shades, rng.uniform(0.5, 1.0), hair.scale)
+    for some, gain, most in ((paths[:half], rng.uniform(0.9, 1.2), 3), (paths[half:], 1.0, 12)):
+        draw_strands(sheet, some, hair.shades * gain, cover_of(figure.unit, rng.uniform(1, most), 2))
 
 
 def draw_beard(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Hairdo) -> None:
@@ -170,4 +185,4 @@ def draw_beard(rng: np.random.Generator, sheet: F32, figure: Figure, hair: Haird
     paths = grow(rng, place(local, figure.head, figure.unit, figure.tilt), scalp, style, keep_off=False)
     if length > 0.1:
         draw_mass(rng, sheet, paths[::4], Mass(style.thick, figure.unit, figure.hair * 0.8))
-    draw_strands(sheet, paths, hair.shades, rng.uniform(0.6, 1.0), hair.scale)
+    draw_strands(sheet, paths, hair.shades, hair.cover, hair.scale)

@@ -10,6 +10,7 @@ import numpy as np
 from matting_tasks.fit.shapes import F32, F64, bounds
 from matting_tasks.fit.sheets import lay, lit, noise
 
+HAIR_WIDTH = 1e-3  # of a hair, in half-widths of the head: 0.07 mm of 70 mm
 _SHIFT = 4
 _STEPS = 11
 
@@ -117,6 +118,14 @@ def _waves(rng: np.random.Generator, lines: F64, style: Style, unit: float) -> F
     jitter = (side[:, ::-1] * (kinks * share)[..., None]) if style.frizz > 0.1 else 0.0
     waves: F64 = side * swing[..., None] + jitter
     return waves
+
+
+def cover_of(unit: float, hairs: float, scale: int) -> float:
+    """Return how much of a line 1/scale of a pixel wide a strand covers, 0..1.
+
+    unit: half a head's width in pixels. hairs: that cling together in the strand, as a round cord does.
+    """
+    return float(np.clip(HAIR_WIDTH * unit * np.sqrt(hairs) * scale, 0.04, 1))
 
 
 def draw_strands(sheet: F32, paths: F64, shades: F32, opacity: float = 1.0, scale: int = 2) -> None:

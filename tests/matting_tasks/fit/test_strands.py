@@ -5,7 +5,17 @@ import pytest
 
 from matting_tasks.fit.shapes import F64
 from matting_tasks.fit.sheets import blank
-from matting_tasks.fit.strands import Mass, Scalp, Style, any_style, draw_mass, draw_strands, grow, hair_shades
+from matting_tasks.fit.strands import (
+    Mass,
+    Scalp,
+    Style,
+    any_style,
+    cover_of,
+    draw_mass,
+    draw_strands,
+    grow,
+    hair_shades,
+)
 
 SCALP = Scalp(np.array([100.0, 80.0]), np.array([30.0, 40.0]), 0.0)
 STYLE = Style(length=2.0, gravity=0.8, volume=0.2, curl=0.0, turns=1.0, frizz=0.0, thick=0.15, density=1.0)
@@ -37,6 +47,14 @@ def test_curls_bend_strands_more() -> None:
         return float(np.abs(np.diff(paths, 2, axis=1)).sum())
 
     assert bend(replace(STYLE, curl=0.2, turns=4.0)) > 2 * bend(STYLE)
+
+
+def test_a_hair_is_a_thousandth_of_half_a_head_wide_and_a_strand_a_cord_of_hairs() -> None:
+    assert cover_of(100.0, 1, 1) == pytest.approx(0.1)
+    assert cover_of(100.0, 4, 1) == pytest.approx(0.2)
+    assert cover_of(100.0, 4, 2) == pytest.approx(0.4)
+    assert cover_of(500.0, 100, 2) == 1.0
+    assert 0 < cover_of(3.0, 1, 2) < 0.1
 
 
 @pytest.mark.parametrize("scale", [1, 2])
