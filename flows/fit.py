@@ -30,7 +30,7 @@ from matting_tasks.fit.finished import SHEET, card_of_finished, compared, score_
 from matting_tasks.fit.fit import Fitted, Tell, check_same
 from matting_tasks.fit.fit import fit as fit_here
 from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan, stages_asked
-from matting_tasks.fit.stages import RECURRENT, choose, stages_of
+from matting_tasks.fit.stages import RECURRENT, REFINE, choose, stages_of
 from models.errors import ModelError, WeightsError
 from models.registry import ALIAS
 
@@ -100,9 +100,15 @@ def _tell_end(plan: FitPlan, folder: Path, capture: str | None, watcher: FitWatc
     told = [f"{name} {_mads(scored)}" for name, scored in compared(folder).items()]
     watcher.say(f"MAD x 1e-3 on held-out pairs (unknown region): {', '.join(told)}")
     watcher.say(f"Look at {folder / CARD}, {folder / CURVES} and {folder / SHEET}.")
-    left = [stage.name for stage in stages_of(plan.model) if plan.stages and stage.name not in plan.stages]
+    left = [stage for stage in stages_of(plan.model) if plan.stages and stage.name not in plan.stages]
     if left and plan.start in (SCRATCH, IMAGENET):
-        watcher.warn(f"It has not learned {' and '.join(left)} yet: do that with --from {folder}, and another --out.")
+        named = " and ".join(stage.name for stage in left)
+        watcher.warn(f"It has not learned {named} yet: do that with --from {folder}, and another --out.")
+    elif any(stage.kind == REFINE for stage in left):
+        watcher.warn(
+            "Its refiner learned on layers that are others now, and makes mattes worse until it learns again: do that "
+            f"with --stages refine --from {folder}, and another --out."
+        )
     model = plan.model.partition("@")[0]
     named = "CAPTURE" if capture is None else shlex.quote(capture)
     watcher.say(f"Use it with: cleanplate matte {named} --out OUT --model {model} --weights {shlex.quote(str(folder))}")

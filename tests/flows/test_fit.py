@@ -141,6 +141,8 @@ def test_a_stage_that_is_left_out_is_told(tmp_path: Path) -> None:
     words = ("--stages", "base", "--steps", 1)
     ended = fit_tiny(tmp_path / "base", *words, model="mattingrefine-mobilenetv2")
     assert ended.code == 0 and "has not learned refine yet" in ended.out and f"--from {tmp_path}/base" in ended.out
+    ended = fit_tiny(tmp_path / "more", *words, "--from", tmp_path / "base", model="mattingrefine-mobilenetv2")
+    assert ended.code == 0 and f"--stages refine --from {tmp_path}/more" in ended.out
 
 
 @pytest.mark.slow
