@@ -36,6 +36,7 @@ def auto(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(_split)]
+Scale = Annotated[float, Field(gt=0, le=0.5)]
 ModelName = Annotated[str, AfterValidator(full_name)]
 """The name of a model, known or not; `default` becomes the name that it stands for."""
 

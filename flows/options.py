@@ -55,6 +55,8 @@ def _cli_type(annotation: Any) -> Any:
     parts = [part for part in typing.get_args(annotation) if part is not type(None)]
     is_optional = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     inner = parts[0] if is_optional else annotation
+    if len(parts) > 1 and is_optional:  # a number or a word
+        return str | None
     if typing.get_origin(inner) is Annotated:
         inner = typing.get_args(inner)[0]
     origin = typing.get_origin(inner)

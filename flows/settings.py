@@ -18,6 +18,7 @@ from flows.knobs import (
     STORES,
     ModelName,
     Names,
+    Scale,
     Settings,
     auto,
     knob,
@@ -111,8 +112,11 @@ class MatteSettings(EnumerateSettings):
         MODEL,
         "A file with its weights, local or s3://, or the folder that cleanplate fit wrote; else they are fetched once.",
     )
-    backbone_scale: float = knob(
-        0.25, MODEL, "MattingRefine: size of the coarse pass, above 0, at most 0.5.", gt=0, le=0.5
+    backbone_scale: Scale | Literal["auto"] | None = knob(
+        None,
+        MODEL,
+        "MattingRefine: size of the coarse pass, above 0, at most 0.5; auto: the longer side becomes 512, at most 0.5. "
+        "If not given 0.25, auto for cleanplate's own default, and for fitted weights as they were fitted.",
     )
     refine_mode: Literal["sampling", "thresholding", "full"] = knob(
         "sampling", MODEL, "MattingRefine: what is refined."

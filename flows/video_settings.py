@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from flows.knobs import MASKS, MODEL, RUNNING, ModelName, Names, Settings, knob
+from flows.knobs import MASKS, MODEL, RUNNING, ModelName, Names, Scale, Settings, knob
 from flows.settings import MODEL_PARAMETERS, MatteSettings
 
 OUTPUTS = ("alpha", "foreground", "composite")
@@ -44,7 +44,7 @@ class VideoSettings(Settings):
         None, MODEL, "A picture of the empty set, as large as the frames, for a model that uses one; the others refuse."
     )
     downsample_ratio: float | None = _same("downsample_ratio")
-    backbone_scale: float = _same("backbone_scale")
+    backbone_scale: Scale | Literal["auto"] | None = _same("backbone_scale")
     refine_mode: Literal["sampling", "thresholding", "full"] = _same("refine_mode")
     refine_sample_pixels: int = _same("refine_sample_pixels")
     refine_threshold: float = _same("refine_threshold")

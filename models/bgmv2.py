@@ -19,6 +19,9 @@ from models.base import Matte, check_streams, pad_to_multiple
 from models.bgmv2_refiner import CELL, Refiner
 from models.clamping import unit_clamp
 
+AUTO = "auto"
+LONGER_PX = 512
+"""The longer side of what the base network sees at backbone_scale AUTO."""
 BACKBONES = ("resnet101", "resnet50", "mobilenetv2")
 N_HIDDEN = 32
 ALPHA, RESIDUAL, ERROR, HIDDEN = slice(0, 1), slice(1, 4), slice(4, 5), slice(5, 5 + N_HIDDEN)
@@ -170,19 +173,20 @@ class MattingRefine(MattingBase):
     def __init__(
         self,
         backbone: str,
-        backbone_scale: float = 0.25,
+        backbone_scale: float | str = 0.25,
         refine_mode: str = "sampling",
         refine_sample_pixels: int = 80_000,
         refine_threshold: float = 0.1,
         refine_kernel_size: int = 3,
     ) -> None:
-        """Make the layers of MattingBase(backbone), run at 0 < backbone_scale <= 0.5, and of the Refiner.
+        """Make the layers of MattingBase(backbone), run at backbone_scale, and of the Refiner.
 
-        The other arguments are those of Refiner. Raises ValueError for values out of range.
+        backbone_scale: above 0 and at most 0.5, or "auto": what brings the longer side to LONGER_PX, at most 0.5. The
+        other arguments are those of Refiner. Raises ValueError for values out of range.
         """
         super().__init__(backbone)
-        if not 0 < backbone_scale <= 0.5:
-            raise ValueError(f"backbone_scale must be above 0 and at most 0.5, found {backbone_scale}")
+        if backbone_scale != AUTO and (isinstance(backbone_scale, str) or not 0 < backbone_scale <= 0.5):
+            raise ValueError(f'backbone_scale must be "auto", or above 0 and at most 0.5, found {backbone_scale!r}')
         self.backbone_scale = backbone_scale
         self.refiner = Refiner(refine_mode, refine_sample_pixels, refine_threshold, refine_kernel_size)
 
@@ -200,8 +204,7 @@ class MattingRefine(MattingBase):
     @torch.no_grad()
     def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None, want_foreground: bool = False) -> Matte:
         """Matte streams as MattingModel says; the error has the size of the coarse result (of the padded frames)."""
-        least = math.ceil(1 / self.backbone_scale)
-        src, bgr = _flatten_streams(frames, check_streams(frames, plates), least)
+        src, bgr = _flatten_streams(frames, check_streams(frames, plates), self.least_side)
         _, coarse, err_sm = self._coarse(src, bgr)
         # where the foreground is not wanted: one channel at full size instead of four
         wanted = coarse[:, N_HIDDEN:] if want_foreground else coarse[:, N_HIDDEN : N_HIDDEN + 1]
@@ -211,6 +214,22 @@ class MattingRefine(MattingBase):
         foreground = (_streams(canvas[:, RESIDUAL], frames) + frames).clamp_(0, 1) if want_foreground else None
         return Matte(_streams(canvas[:, 0].clamp_(0, 1), frames), _streams(err_sm[:, 0], frames), None, foreground)
 
+    @property
+    def least_side(self) -> int:
+        """Return the least side, in pixels, of pictures that the base network sees anything of."""
+        return math.ceil(2 if isinstance(self.backbone_scale, str) else 1 / self.backbone_scale)
+
+    def small_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of what the base network sees. Raises ValueError where that is nothing."""
+        scale = self.backbone_scale
+        if isinstance(scale, str):
+            longer = max(height, width, 2 * LONGER_PX)
+            return max(1, height * LONGER_PX // longer), max(1, width * LONGER_PX // longer)
+        small = math.floor(height * scale), math.floor(width * scale)
+        if min(small) < 1:
+            raise ValueError(f"pictures of {height} x {width} are too small for backbone_scale {scale}")
+        return small
+
     def _coarse(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the decoder's channels, what the refiner reads of them (N, 36, h, w), and the error (N, 1, h, w)."""
         src_sm, bgr_sm = self._shrink(src), self._shrink(bgr)
@@ -219,10 +238,7 @@ class MattingRefine(MattingBase):
         return decoded, torch.cat([decoded[:, HIDDEN].relu(), alpha, decoded[:, RESIDUAL]], dim=1), error
 
     def _shrink(self, pictures: Tensor) -> Tensor:
-        height, width = (math.floor(side * self.backbone_scale) for side in _size(pictures))
-        if height < 1 or width < 1:
-            raise ValueError(f"pictures of {_size(pictures)} are too small for backbone_scale {self.backbone_scale}")
-        return _resize(pictures, (height, width))
+        return _resize(pictures, self.small_size(*_size(pictures)))
 
 
 def _flatten_streams(frames: Tensor, plates: Tensor, least: int) -> tuple[Tensor, Tensor]:

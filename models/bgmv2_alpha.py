@@ -6,7 +6,6 @@ small one, and the refiner at 16x16 pixels around each chosen cell. What depends
 
 from __future__ import annotations
 
-import math
 import threading
 import weakref
 from dataclasses import dataclass
@@ -112,8 +111,7 @@ class AlphaRefine(AlphaBase):
     def __init__(self, network: MattingRefine, dtype: torch.dtype) -> None:
         """Fold a network in eval mode; the last layers of the decoder and of the refiner are in float32."""
         super().__init__(network, dtype)
-        self._scale = network.backbone_scale
-        self._least = math.ceil(1 / self._scale)
+        self._small_size, self._least = network.small_size, network.least_side
         self._refiner = CellRefiner(network.refiner, dtype)
         self._hints = HintLayer(network.decoder.conv4, HINTS, N_HIDDEN, dtype)
 
@@ -129,9 +127,7 @@ class AlphaRefine(AlphaBase):
 
     def _shrink(self, pictures: Tensor) -> Tensor:
         height, width = pictures.shape[1:3]
-        size = math.floor(height * self._scale), math.floor(width * self._scale)
-        if min(size) < 1:
-            raise ValueError(f"pictures of {height} x {width} are too small for backbone_scale {self._scale}")
+        size = self._small_size(height, width)
         factor = height // size[0]
         if (size[0] * factor, size[1] * factor) == (height, width) and factor % 2 == 0:
             # bilinear without smoothing: halfway between two pixels, whatever lies beyond them

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UnknownModel, WeightsMissing
 from models.packaged import packaged_file
-from models.parameters import DEFAULTS, ONLY_IN_MODE, REFINE_PARAMETERS, Parameter, checked
+from models.parameters import AUTO, DEFAULTS, ONLY_IN_MODE, REFINE_PARAMETERS, Parameter, checked
 
 if TYPE_CHECKING:
     from models.base import MattingModel
@@ -212,7 +212,7 @@ ENTRIES: dict[str, Entry] = {
             for backbone in ("resnet101", "resnet50", "mobilenetv2")
         ),
         *(_rvm(variant) for variant in ("mobilenetv3", "resnet50")),
-        _made_by("cleanplate", _bgmv2("refine", "mobilenetv2")),
+        _made_by("cleanplate", _bgmv2("refine", "mobilenetv2"), backbone_scale=AUTO),
         Entry("plate-difference", True, False, (), None, _plate_difference),
     )
 }

@@ -38,7 +38,7 @@ def test_only_parameters_that_the_mode_reads_are_in_the_recipe() -> None:
 def test_a_parameter_that_the_model_does_not_have_is_refused_unless_it_is_the_default() -> None:
     with pytest.raises(UsageError, match="refine_threshold"):
         resolve_recipe(MatteSettings(model="plate-difference", refine_threshold=0.2), None, CPU, None)
-    form = MatteSettings(model="plate-difference", refine_threshold=0.7, backbone_scale=0.25)
+    form = MatteSettings(model="plate-difference", refine_threshold=0.7, backbone_scale=None)
     assert resolve_recipe(form, None, CPU, None).parameters == ()
 
 

@@ -65,6 +65,13 @@ def test_the_weights_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert weights_folder() == tmp_path / "cache/cleanplate/weights"
 
 
+@pytest.mark.parametrize(("said", "meant"), [("0.3", 0.3), (0.3, 0.3), ("auto", "auto")])
+def test_the_size_of_the_coarse_pass_is_a_number_or_auto(said: float | str, meant: float | str) -> None:
+    settings = load_settings(MatteSettings, None, {"backbone_scale": said})
+    assert settings.given_parameters == {"backbone_scale": meant}
+    assert load_settings(VideoSettings, None, {"backbone_scale": said}).given_parameters == {"backbone_scale": meant}
+
+
 def test_the_default_model_is_said_by_its_whole_name(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text('model = "default"\n')

@@ -94,7 +94,7 @@ def test_padding_is_only_at_the_right_and_the_bottom(refine, make_pair):
     assert torch.equal(cut[0], refine(padded, plate).pha[:, 0, :61, :63])
 
 
-@pytest.mark.parametrize("scale", [0.1, 0.3, 0.5])
+@pytest.mark.parametrize("scale", [0.1, 0.3, 0.5, "auto"])
 def test_matte_agrees_with_forward_at_any_scale(scale, make_pair):
     model = ready(MattingRefine("mobilenetv2", scale, refine_sample_pixels=2048))
     src, bgr = make_pair(1)
@@ -183,3 +183,20 @@ def test_arguments_out_of_range_are_refused():
         MattingRefine("mobilenetv2", 0.6)
     with pytest.raises(ValueError, match=r"found 0"):
         MattingRefine("mobilenetv2", 0)
+    with pytest.raises(ValueError, match=r"found 'half'"):
+        MattingRefine("mobilenetv2", "half")
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [
+        ((1024, 1024), (512, 512)),
+        ((1080, 1920), (288, 512)),
+        ((3208, 2200), (512, 351)),
+        ((300, 200), (150, 100)),
+        ((2, 2), (1, 1)),
+        ((4, 30_000), (1, 512)),
+    ],
+)
+def test_a_scale_of_auto_brings_the_longer_side_to_512_and_never_above_half(size, small):
+    assert MattingRefine("mobilenetv2", "auto").small_size(*size) == small

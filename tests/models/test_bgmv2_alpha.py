@@ -52,9 +52,10 @@ def test_alphas_are_the_published_ones(name, make_pair, golden):
 
 
 @pytest.mark.parametrize("size", [(64, 96), (62, 90), (33, 47), (3, 5), (128, 20)])
-@pytest.mark.parametrize("scale", [0.25, 0.5, 0.3])
+@pytest.mark.parametrize("scale", [0.25, 0.5, 0.3, "auto"])
 @torch.inference_mode()
-def test_any_size_and_scale_agree_with_the_plain_network(size, scale, make_pair):
+def test_any_size_and_scale_agree_with_the_plain_network(size, scale, make_pair, monkeypatch):
+    monkeypatch.setattr("models.bgmv2.LONGER_PX", 25)
     network = ready(MattingRefine("mobilenetv2", scale, refine_sample_pixels=1024))
     src, bgr = (in_bytes(part) for part in make_pair(3, *size))
     plain = network.matte(src[None] / 255, bgr[:1] / 255)

@@ -16,6 +16,7 @@ def test_a_default_is_a_value_that_is_allowed(name: str) -> None:
     ("name", "wrong", "said"),
     [
         ("backbone_scale", 0.6, "at most 0.5"),
+        ("backbone_scale", "half", '"auto"'),
         ("refine_mode", "some", "full, sampling or thresholding"),
         ("refine_sample_pixels", 1.5, "whole number"),
         ("refine_threshold", -0.1, "in 0..1"),
@@ -31,3 +32,4 @@ def test_a_wrong_value_is_refused_with_what_is_wanted(name: str, wrong: float | 
 def test_a_value_gets_the_parameters_own_type() -> None:
     assert repr(checked("refine_sample_pixels", 100.0)) == "100" and repr(checked("backbone_scale", 0.5)) == "0.5"
     assert repr(checked("downsample_ratio", 1)) == "1.0"
+    assert checked("backbone_scale", "auto") == checked("downsample_ratio", "auto") == "auto"

@@ -57,8 +57,16 @@ def test_a_model_may_have_defaults_of_its_own(monkeypatch):
 
 def test_the_default_is_built_and_mattes_with_any_file_that_fits(checkpoint):
     frames, plates = torch.rand(1, 1, 3, 32, 32), torch.rand(1, 3, 32, 32)
-    one, other = (registry.build(name, {}, checkpoint, "cpu", "fp32").matte(frames, plates) for name in (OURS, REFINE))
+    scale = {"backbone_scale": 0.5}
+    one, other = (
+        registry.build(name, scale, checkpoint, "cpu", "fp32").matte(frames, plates) for name in (OURS, REFINE)
+    )
     assert torch.equal(one.alpha, other.alpha)
+
+
+def test_the_default_looks_at_frames_of_any_size_at_the_size_it_learned_from():
+    assert registry.parameters_read(OURS, {})["backbone_scale"] == "auto"
+    assert registry.parameters_read(OURS, {"backbone_scale": 0.25}) == registry.parameters_read(REFINE, {})
 
 
 def test_what_works_without_a_download_is_listed():
