@@ -14,6 +14,7 @@ from flows.resolve import (
     Machine,
     WeightsFile,
     Workforce,
+    as_fitted,
     resolve_machine,
     resolve_weights,
     resolve_workforce,
@@ -185,6 +186,7 @@ def open_books(
     With `base`, the recipe is that one with only those knobs changed that were said; without, it must be the one that
     stands: raises RecipeDiffers where the root was made by another and `--replace` was not said.
     """
+    settings = as_fitted(settings)
     root = read_root(out)
     decisions = () if root is None else read_decisions(out, root.decision)
     pinned = base or (standing_recipe(decisions, selection) if decisions else None)

@@ -22,8 +22,9 @@ from matting_tasks.fit.pictures import find_pictures
 from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan
 from models.checkpoints import identify, load_state_dict
 from models.errors import ModelError
-from models.fitted import weights_of
+from models.fitted import parameters_of, weights_of
 from models.imagenet import fetch_imagenet
+from models.parameters import Parameter
 from models.registry import ALIAS, DEFAULT, entry, full_name, names_without_weights
 
 Say = Callable[[str], None]
@@ -47,7 +48,7 @@ def make_plan(capture: str | None, out: Path, settings: FitSettings, device: str
         held_pictures=tuple(map(str, held)),
         foregrounds=tuple(str(Path(place).absolute()) for place in settings.foregrounds or ()),
         stages=tuple(settings.stages or ()),
-        parameters=settings.given_parameters,
+        parameters={**_parameters_of_start(settings, start), **settings.given_parameters},
         minutes=settings.minutes or (None if settings.steps else MINUTES),
         steps=settings.steps,
         rate=settings.rate or (RATE_FROM_WEIGHTS if _knows_all(settings.model, start) else 1.0),
@@ -188,6 +189,19 @@ def _knows_all(model: str, start: str) -> bool:
         return model.partition("@")[0] in identify(load_state_dict(Path(start)))
     except ModelError:
         return False
+
+
+def _parameters_of_start(settings: FitSettings, start: str) -> dict[str, Parameter]:
+    """Return the parameters of what a fit begins from, where it is a fit too: what they fit goes on with them."""
+    if settings.start in (SCRATCH, IMAGENET):
+        return {}
+    if settings.start == ALIAS:
+        known = entry(DEFAULT)
+        return dict(known.defaults) if Path(start).name == known.weights else {}
+    try:
+        return parameters_of(Path(settings.start).expanduser())
+    except ModelError:
+        return {}
 
 
 def _usual_start(model: str, say: Say) -> str:

@@ -6,19 +6,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flows.settings import MatteSettings, weights_folder
 from manifests.errors import DeviceFault, UsageError, WeightsRefused
 from manifests.recipe import Recipe
 from models.checkpoints import check_fits
 from models.errors import DownloadFailed, ModelError, UnknownModel
-from models.fitted import weights_of
+from models.fitted import parameters_of, weights_of
 from models.registry import entry
 from models.weights import PACKAGED, Fetched, fetch, file_sha256, locate
 
 if TYPE_CHECKING:
+    from flows.video_settings import VideoSettings
     from matting_tasks.cluster import Cluster
+
+    AnyMatting = TypeVar("AnyMatting", MatteSettings, VideoSettings)
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
@@ -115,6 +118,23 @@ def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:
     n_cpus = settings.cpus_per_worker or (1 if on_gpu else min(CPU_THREADS, n_cores))
     n_threads = settings.io_threads or min(8, max(2, int(settings.cpus_per_worker or n_cores)))
     return Workforce(n_workers, n_cpus, n_gpus, n_threads)
+
+
+def as_fitted(settings: AnyMatting) -> AnyMatting:
+    """Return settings in which a folder that a fit wrote, named as weights, speaks for parameters that were not said.
+
+    Raises WeightsRefused.
+    """
+    path = Path(settings.weights or "").expanduser()
+    if settings.weights is None or not path.exists():
+        return settings
+    try:
+        fitted = parameters_of(path)
+    except ModelError as err:
+        raise WeightsRefused(f"Weights {settings.weights}: {err}") from err
+    return settings.model_copy(
+        update={name: value for name, value in fitted.items() if name not in settings.model_fields_set}
+    )
 
 
 def resolve_weights(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.resolve import check_model, resolve_weights
+from flows.resolve import as_fitted, check_model, resolve_weights
 from flows.show import plain_console
 from flows.stored_weights import local_weights
 from flows.telling import count, ranges
@@ -46,6 +46,7 @@ def run_video(
         if re.match(r"[a-z0-9]+://", text):
             raise UsageError(f"{option} {text}: cleanplate video works on local files; bring it to this machine first.")
     targets = _targets(settings, Path(out))
+    settings = as_fitted(settings)
     _check_model(settings)
     _check_free(targets, Path(path), settings.replace)
     with (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from models.errors import EntryUnreadable, HashMismatch
+from models.parameters import Parameter
 from models.weights import file_sha256
 
 ENTRY = "weights.json"
@@ -16,7 +17,10 @@ ENTRY = "weights.json"
 
 @dataclass(frozen=True, slots=True)
 class FittedWeights:
-    """Describe a file with weights that was fitted here; `model` is the architecture, `file` lies beside the entry."""
+    """Describe a file with weights that was fitted here; `model` is the architecture, `file` lies beside the entry.
+
+    parameters: of the model, those with which it was fitted and judged where they are not the usual ones.
+    """
 
     name: str
     model: str
@@ -24,6 +28,7 @@ class FittedWeights:
     sha256: str
     licence: str
     size_bytes: int
+    parameters: dict[str, Parameter] = field(default_factory=dict)
 
 
 def write_entry(folder: Path, fitted: FittedWeights) -> Path:
@@ -52,12 +57,14 @@ def read_entry(path: Path) -> FittedWeights:
         raise EntryUnreadable.at(path, str(err)) from err
     if not isinstance(found, dict):
         raise EntryUnreadable.at(path, "it is no table of names")
-    for field in fields(FittedWeights):
-        if type(found.get(field.name)) is not (int if field.name == "size_bytes" else str):
-            raise EntryUnreadable.at(path, f"{field.name!r} is {found.get(field.name)!r}")
+    found.setdefault("parameters", {})  # entries of the first fits have none
+    kinds = {"size_bytes": int, "parameters": dict}
+    for one in fields(FittedWeights):
+        if type(found.get(one.name)) is not kinds.get(one.name, str):
+            raise EntryUnreadable.at(path, f"{one.name!r} is {found.get(one.name)!r}")
     if Path(found["file"]).name != found["file"]:
         raise EntryUnreadable.at(path, f"'file' is {found['file']!r}, which does not lie beside it")
-    return FittedWeights(**{field.name: found[field.name] for field in fields(FittedWeights)})
+    return FittedWeights(**{one.name: found[one.name] for one in fields(FittedWeights)})
 
 
 def weights_of(path: Path) -> Path:
@@ -65,7 +72,7 @@ def weights_of(path: Path) -> Path:
 
     path: a file with weights, a folder that a fit wrote, or its entry. Raises EntryUnreadable and HashMismatch.
     """
-    if not path.is_dir() and path.name != ENTRY:
+    if not _is_of_fit(path):
         return path
     fitted = read_entry(path)
     folder = path if path.is_dir() else path.parent
@@ -76,3 +83,15 @@ def weights_of(path: Path) -> Path:
     if found != fitted.sha256:
         raise HashMismatch.at(file, fitted.sha256, found, f"of {ENTRY} beside it")
     return file
+
+
+def parameters_of(path: Path) -> dict[str, Parameter]:
+    """Return the parameters that the entry of a fit names, none for a file with weights. Raises EntryUnreadable.
+
+    path: as for `weights_of`.
+    """
+    return read_entry(path).parameters if _is_of_fit(path) else {}
+
+
+def _is_of_fit(path: Path) -> bool:
+    return path.is_dir() or path.name == ENTRY

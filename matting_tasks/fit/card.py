@@ -6,11 +6,12 @@ import os
 import platform
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from matting_tasks.metrics import Scores
 from models.fitted import FittedWeights, write_entry
+from models.parameters import Parameter
 from models.registry import names
 from models.weights import file_sha256
 
@@ -76,7 +77,8 @@ class CardFacts:
 
     name: of the weights; model: the architecture; file: its name in the folder; precision: a key of PRECISIONS;
     made_on: a date; start: what training began from; stream: the held-out stream in words; before: of the start,
-    None where it cannot matte; others: models beside it.
+    None where it cannot matte; others: models beside it; parameters: with which it was fitted and judged, where they
+    are not the usual ones.
     """
 
     name: str
@@ -99,6 +101,7 @@ class CardFacts:
     after: Scored
     others: tuple[Scored, ...] = ()
     limits: tuple[str, ...] = ()
+    parameters: dict[str, Parameter] = field(default_factory=dict)
 
 
 def write_card(folder: Path, facts: CardFacts) -> Path:
@@ -108,7 +111,7 @@ def write_card(folder: Path, facts: CardFacts) -> Path:
     """
     file = folder / facts.file
     sha256, size_bytes = file_sha256(file), file.stat().st_size
-    fitted = FittedWeights(facts.name, facts.model, facts.file, sha256, facts.licence, size_bytes)
+    fitted = FittedWeights(facts.name, facts.model, facts.file, sha256, facts.licence, size_bytes, facts.parameters)
     text = card_text(facts, fitted)
     temporary = folder / f".{CARD}.{uuid.uuid4().hex}"
     try:
@@ -164,7 +167,9 @@ def _use(facts: CardFacts) -> list[str]:
         named = f"--model {facts.model} --weights FOLDER"
     lines = ["## Use", "", f"    cleanplate matte CAPTURE --out OUT {named}"]
     if facts.name not in names():
-        lines += ["", "FOLDER is the one that this card lies in, or its file with weights."]
+        said = "".join(f" --{key.replace('_', '-')} {value}" for key, value in facts.parameters.items())
+        alone = f", or its file with weights with{said}" if said else ", or its file with weights"
+        lines += ["", f"FOLDER is the one that this card lies in{alone}."]
     return lines
 
 

@@ -33,7 +33,7 @@ from models.parameters import Parameter
 from models.registry import build
 
 SIZES_PX = {BASE: 256, REFINE: 1024, RECURRENT: 512}
-"""Sides of the frames by which a card judges, by the kind of the last stage; a refiner's base sees a quarter of it."""
+"""Sides of the frames by which a card judges, by the kind of the last stage."""
 N_FRAMES = 8  # of a clip, for a recurrent network
 COMPARED = "compared.json"
 BEFORE = "before.json"
@@ -175,6 +175,7 @@ def _facts(plan: FitPlan, out: Path, device: str, scores: dict[str, Scored], mad
         after=scores["after"],
         others=tuple(scored for name, scored in scores.items() if name not in ("before", "after")),
         limits=LIMITS,
+        parameters=plan.parameters,
     )
 
 

@@ -172,12 +172,24 @@ def test_a_fit_begins_from_a_file_or_from_the_folder_of_another(tmp_path: Path) 
         planned(tmp_path, start=str(tmp_path / "gone.pth"))
 
 
+def test_a_fit_goes_on_with_the_parameters_of_what_it_begins_from(tmp_path: Path) -> None:
+    file = write_reference_checkpoint(MODEL, tmp_path / "fits/w.pth")
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    fitted = FittedWeights(MODEL, MODEL, "w.pth", sha256, "", file.stat().st_size, {"backbone_scale": "auto"})
+    write_entry(file.parent, fitted)
+    assert planned(tmp_path, start=str(file.parent)).parameters == {"backbone_scale": "auto"}
+    assert planned(tmp_path, start=str(file)).parameters == {}
+    asked = {"backbone_scale": 0.25, "refine_mode": "full"}
+    assert planned(tmp_path, start=str(file.parent), parameter=asked).parameters == asked
+
+
 def test_the_default_network_begins_from_its_own_weights(tmp_path: Path) -> None:
     packaged = packaged_file(entry(DEFAULT).weights or "")
     if packaged is None:
         pytest.skip("the weights of the default are not part of this package yet")
     plan = planned(tmp_path, model=entry(DEFAULT).architecture, start="default")
     assert plan.start == str(packaged)
+    assert plan.parameters == dict(entry(DEFAULT).defaults) == {"backbone_scale": "auto"}
 
 
 def test_another_file_in_the_place_of_the_imagenet_backbone_is_refused(

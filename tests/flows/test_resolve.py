@@ -11,15 +11,18 @@ from shards import recipe_for
 from flows.resolve import (
     Machine,
     WeightsFile,
+    as_fitted,
     cpu_has_bf16,
     resolve_machine,
     resolve_weights,
     resolve_workforce,
 )
 from flows.settings import MatteSettings
+from flows.video_settings import VideoSettings
 from manifests.errors import DeviceFault, UsageError, WeightsRefused
 from matting_tasks.cluster import Cluster
 from models.fitted import FittedWeights, write_entry
+from models.parameters import Parameter
 from models.registry import DEFAULT
 from models.weights import file_sha256, locate
 
@@ -88,11 +91,14 @@ def test_bf16_is_found_where_the_system_tells(
     assert cpu_has_bf16() is wanted
 
 
-def fitted(folder: Path, name: str = "mattingrefine-mobilenetv2") -> Path:
+def fitted(
+    folder: Path, name: str = "mattingrefine-mobilenetv2", parameters: dict[str, Parameter] | None = None
+) -> Path:
     """Write what a fit leaves: a file with weights, and its entry."""
     file = write_reference_checkpoint(name, folder / "studio.pth")
     size_bytes = file.stat().st_size
-    write_entry(folder, FittedWeights("studio", name, file.name, file_sha256(file), "Apache-2.0", size_bytes))
+    sha256 = file_sha256(file)
+    write_entry(folder, FittedWeights("studio", name, file.name, sha256, "Apache-2.0", size_bytes, parameters or {}))
     return file
 
 
@@ -101,6 +107,20 @@ def test_a_fit_is_named_by_its_folder_its_entry_or_its_file(named: str, tmp_path
     file = fitted(tmp_path)
     found = resolve_weights("mattingrefine-mobilenetv2", str(tmp_path / named), None, print)
     assert found == WeightsFile(file, file_sha256(file))
+
+
+@pytest.mark.parametrize("kind", [MatteSettings, VideoSettings])
+def test_a_fit_is_used_as_it_was_fitted_unless_said(
+    kind: type[MatteSettings] | type[VideoSettings], tmp_path: Path
+) -> None:
+    file = fitted(tmp_path, parameters={"backbone_scale": "auto", "refine_sample_pixels": 40_000})
+    asked = kind(model="mattingrefine-mobilenetv2", weights=str(tmp_path), refine_sample_pixels=100)
+    assert as_fitted(asked).given_parameters == {"backbone_scale": "auto", "refine_sample_pixels": 100}
+    for weights in (None, str(file), str(tmp_path / "gone")):
+        assert as_fitted(kind(model="mattingrefine-mobilenetv2", weights=weights)).given_parameters == {}
+    (tmp_path / "weights.json").write_text("{")
+    with pytest.raises(WeightsRefused, match="weights.json cannot be read"):
+        as_fitted(asked)
 
 
 def test_a_fit_whose_file_changed_or_went_is_refused_by_name(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from models.errors import EntryUnreadable, HashMismatch
-from models.fitted import ENTRY, FittedWeights, read_entry, weights_of, write_entry
+from models.fitted import ENTRY, FittedWeights, parameters_of, read_entry, weights_of, write_entry
 
 BODY = b"weights"
 FITTED = FittedWeights("studio", "m", "w.safetensors", hashlib.sha256(BODY).hexdigest(), "Apache-2.0", len(BODY))
@@ -27,6 +27,20 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_written_is_read_from_the_folder_or_the_file(folder: Path) -> None:
     assert read_entry(folder) == read_entry(folder / ENTRY) == FITTED
     assert sorted(os.listdir(folder)) == [FITTED.file, ENTRY] or sorted(os.listdir(folder)) == [ENTRY, FITTED.file]
+
+
+def test_an_entry_may_say_the_parameters_that_it_was_fitted_with(folder: Path) -> None:
+    assert parameters_of(folder) == parameters_of(folder / FITTED.file) == {}
+    write_entry(folder, replace(FITTED, parameters={"backbone_scale": "auto", "refine_sample_pixels": 40_000}))
+    assert parameters_of(folder) == parameters_of(folder / ENTRY)
+    assert parameters_of(folder) == {"backbone_scale": "auto", "refine_sample_pixels": 40_000}
+    assert parameters_of(folder / FITTED.file) == {}
+
+
+def test_an_entry_of_the_first_fits_says_none(folder: Path) -> None:
+    old = {name: value for name, value in asdict(FITTED).items() if name != "parameters"}
+    (folder / ENTRY).write_text(json.dumps(old))
+    assert read_entry(folder) == FITTED
 
 
 def test_a_path_stands_for_itself_or_for_what_its_entry_names(folder: Path) -> None:
@@ -47,6 +61,7 @@ def test_a_file_that_is_another_one_is_refused_with_both_hashes(folder: Path) ->
         ({"sha256": None}, "'sha256' is None"),
         ({"size_bytes": "7"}, "'size_bytes' is '7'"),
         ({"size_bytes": True}, "'size_bytes' is True"),
+        ({"parameters": ["auto"]}, r"'parameters' is \['auto'\]"),
         ({"file": "../w.safetensors"}, "does not lie beside it"),
         ({"file": "gone.safetensors"}, "gone.safetensors, which is not there"),
     ],
