@@ -159,9 +159,21 @@ def nan_gradient(out: Tensor) -> Tensor:
     return out + (out * 0).sqrt() * 0
 
 
-@pytest.mark.parametrize("fault", [nan_loss, nan_gradient])
+def test_a_gradient_that_is_no_number_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    network, seen = Tiny(), Seen()
+
+    def step(done: StepDone) -> None:
+        seen.steps.append(done)
+        network.fault = nan_gradient if done.step in (3, 4) else (lambda out: out)
+
+    assert train(network, training(tmp_path), Watch(step)) and weights(network).isfinite().all()
+    assert len(seen.steps) == len({done.step for done in seen.steps}) > 5
+    assert [record.args[0] for record in caplog.records if "left out" in record.message] == [4, 5]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("fault", "last"), [(nan_loss, 4), (nan_gradient, 6)])
 def test_a_loss_that_is_no_number_ends_it_and_spoils_no_state(
-    tmp_path: Path, fault: Callable[[Tensor], Tensor]
+    tmp_path: Path, fault: Callable[[Tensor], Tensor], last: int
 ) -> None:
     network, seen = Tiny(), Seen()
 
@@ -170,10 +182,10 @@ def test_a_loss_that_is_no_number_ends_it_and_spoils_no_state(
         if done.step == 3:
             network.fault = fault
 
-    with pytest.raises(FloatingPointError, match="step 4 of stage first"):
+    with pytest.raises(FloatingPointError, match=f"step {last} of stage first"):
         train(network, training(tmp_path, save_s=0.0), Watch(step))
     state = load_state(tmp_path)
-    assert state is not None and state.step == 3 and state.network is not None and state.average is not None
+    assert state is not None and state.step == last - 1 and state.network is not None and state.average is not None
     for kept in (state.network, state.average):
         assert all(tensor.isfinite().all() for tensor in kept.values())
     network = Tiny()
