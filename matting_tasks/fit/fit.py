@@ -15,6 +15,7 @@ from torch import nn
 
 from manifests.errors import Refused
 from matting_tasks.contact_sheet import contact_sheet
+from matting_tasks.device import keep_memory
 from matting_tasks.fit.board import Board
 from matting_tasks.fit.draw_curves import PICTURE as CURVES
 from matting_tasks.fit.draw_curves import draw_curves
@@ -76,6 +77,7 @@ def fit(
     """
     team = team or Team()
     check_same(plan, out)
+    _set_up(device)
     network = make_network(plan.model, plan.parameters, plan.start, imagenet, plan.seed)
     sources = _sources(plan, tell if team.leads else Tell())
     known = _faults(sources)
@@ -120,6 +122,11 @@ def fit(
     if team.leads:
         write_safetensors(path, network.state_dict(), {"model": plan.model, "made_by": "cleanplate fit"}, half=True)
     return Fitted(path, judge.history())
+
+
+def _set_up(device: str) -> None:
+    if device == "cpu":
+        keep_memory()
 
 
 def _sources(plan: FitPlan, tell: Tell) -> Sources:
