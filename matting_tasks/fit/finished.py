@@ -191,10 +191,15 @@ def _stage_facts(stage: Stage, finished: dict[str, Any] | None) -> StageFacts:
         ("examples of a step", str(stage.n_examples)),
         ("frames of an example", str(stage.n_frames)),
         ("sides of frames, px", f"{stage.least_px} to {stage.most_px}"),
-        ("highest learning rates", f"{stage.rate:g}, backbone {stage.backbone_rate:g}"),
+        ("highest learning rates", _rates(stage)),
         ("losses", ", ".join(f"{name} {value:g}" for name, value in weights.items())),
     )
     return StageFacts(stage.name, int(known["n_steps"]), float(known["seconds"]), settings)
+
+
+def _rates(stage: Stage) -> str:
+    refiner = "" if stage.refiner_rate is None else f", refiner {stage.refiner_rate:g}"
+    return f"{stage.rate:g}, backbone {stage.backbone_rate:g}{refiner}"
 
 
 def _settings(plan: FitPlan) -> tuple[tuple[str, str], ...]:

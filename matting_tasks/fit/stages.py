@@ -7,8 +7,8 @@ segmentation learns from the same people instead of photographs with masks, and 
 
 The authors' own rates: MattingRefine (train_refine.py of PeterL1n/BackgroundMattingV2) backbone 5e-5, decoder 1e-4,
 refiner 3e-4, in a far longer stage; RobustVideoMatting (documentation/training.md of its repository) backbone
-1e-4, 5e-5, 1e-5, 1e-5, decoder 2e-4, 1e-4, 1e-5, 5e-5, guided filter 2e-4. Our first three stages of it decode faster,
-for they are much shorter.
+1e-4, 5e-5, 1e-5, 1e-5, decoder 2e-4, 1e-4, 1e-5, 5e-5, guided filter 2e-4. Our refiner, and the decoder in our first
+three stages of RobustVideoMatting, learn faster, for these stages are much shorter.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ PLATE_WEIGHTS = LossWeights(laplacian=0.5, unknown=2.0)
 CLIP_WEIGHTS = LossWeights(gradient=0.0, laplacian=1.0, error=0.0, coherence=5.0, foreground_coherence=5.0)
 
 BASE_STAGE = Stage("base", BASE, 1.0, 8, 1, 128, 224, 1e-3, 4e-4, PLATE_WEIGHTS)
-REFINE_STAGE = Stage("refine", REFINE, 0.2, 2, 1, 512, 896, 4e-4, 1e-4, PLATE_WEIGHTS)
+REFINE_STAGE = Stage("refine", REFINE, 0.2, 2, 1, 512, 896, 1e-4, 5e-5, PLATE_WEIGHTS, refiner_rate=1e-3)
 LONG_CLIPS = Clips(12, 160, 256)
 RECURRENT_STAGES = (
     Stage("short clips", RECURRENT, 1.0, 2, 6, 160, 256, 4e-4, 1e-4, CLIP_WEIGHTS, segmentation_every=4),
