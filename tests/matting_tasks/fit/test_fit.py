@@ -128,6 +128,7 @@ def test_a_folder_without_a_fit_takes_any(tmp_path: Path) -> None:
     check_same(tiny_plan(), tmp_path / "new")
 
 
+@pytest.mark.slow
 def test_scores_of_steps_that_are_taken_again_are_forgotten(tmp_path: Path) -> None:
     assert fit_here(tiny_plan(validate_every=1), tmp_path, Told(stop_after=2)) is None
     scores = tmp_path / SCORES
