@@ -54,7 +54,9 @@ def test_a_store_that_fails_is_a_message_and_not_a_traceback(tmp_path: Path) -> 
     assert ended.code == 1 and "Traceback" not in ended.err and "not a" in ended.err.lower()
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_leaves_nothing_half_done_and_goes_on(tmp_path: Path, sent: int, code: int) -> None:
     capture = make_tiny(tmp_path / "capture", n_cameras=4, n_frames=130)
     out = tmp_path / "out"

@@ -233,7 +233,9 @@ def test_a_background_picture_covers_the_frame(tmp_path: Path) -> None:
     assert np.array_equal(composite[5, 40], (200, 100, 50)) and not composite[5, 5].any()
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path, sent: int, code: int) -> None:
     pictures = [draw_picture(number, 128, 128) for number in range(40)]
     video, out = write_video(tmp_path / "a.mp4", [pictures[n % 40] for n in range(1500)]), tmp_path / "out"
