@@ -45,7 +45,7 @@ def test_a_table_has_a_row_for_each_stage() -> None:
 def test_each_stage_of_a_recurrent_network_lowers_its_loss_on_held_out_clips() -> None:
     sizes = Sizes(small=(64, 64), large=(128, 128), n_frames=(3, 6, 2), n_examples=2)
     model = "rvm-mobilenetv3"
-    learned = run_stages(new_network(model), list(small_stages(model, sizes)), 320, torch.bfloat16, 16)
+    learned = run_stages(new_network(model), list(small_stages(model, sizes)), 1200, torch.bfloat16, 24)
     print(as_text(table_of(model, learned)))
     assert len(learned) == 4
     for one in learned:
