@@ -198,10 +198,7 @@ def _parameters_of_start(settings: FitSettings, start: str) -> dict[str, Paramet
     if settings.start == ALIAS:
         known = entry(DEFAULT)
         return dict(known.defaults) if Path(start).name == known.weights else {}
-    try:
-        return parameters_of(Path(settings.start).expanduser())
-    except ModelError:
-        return {}
+    return parameters_of(Path(settings.start).expanduser())
 
 
 def _usual_start(model: str, say: Say) -> str:

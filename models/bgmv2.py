@@ -18,8 +18,8 @@ from models.backbones.resnet import Pyramid, ResNet
 from models.base import Matte, check_streams, pad_to_multiple
 from models.bgmv2_refiner import CELL, Refiner
 from models.clamping import unit_clamp
+from models.parameters import AUTO
 
-AUTO = "auto"
 LONGER_PX = 512
 """The longer side of what the base network sees at backbone_scale AUTO."""
 BACKBONES = ("resnet101", "resnet50", "mobilenetv2")

@@ -218,7 +218,7 @@ class _Run:
         total, parts = self.objective(pairs, bool(every) and step % every == every - 1)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        # a gradient that is no number, seen once in 13,000 steps of bf16 on a CPU, would spoil all weights
+        # a gradient that is no number, seen twice in some 14,000 steps of bf16 on a CPU, would spoil all weights
         if bool(norm.isfinite()):
             self.optimizer.step()
             self.average.follow(self.network, step)
