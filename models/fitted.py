@@ -8,11 +8,13 @@ import uuid
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from models.errors import EntryUnreadable, HashMismatch
-from models.parameters import Parameter
+from models.errors import EntryUnreadable, HashMismatch, WeightsUnreadable
+from models.parameters import Parameter, checked
+from models.safetensors_file import is_safetensors, read_metadata
 from models.weights import file_sha256
 
 ENTRY = "weights.json"
+PARAMETERS = "parameters"  # of what a file of safetensors says of itself: as of FittedWeights, a JSON object
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +88,31 @@ def weights_of(path: Path) -> Path:
 
 
 def parameters_of(path: Path) -> dict[str, Parameter]:
-    """Return the parameters that the entry of a fit names, none for a file with weights. Raises EntryUnreadable.
+    """Return the parameters with which weights were fitted, as their entry says or else the file itself, or none.
 
-    path: as for `weights_of`.
+    path: as for `weights_of`. Raises EntryUnreadable and WeightsUnreadable.
     """
-    return read_entry(path).parameters if _is_of_fit(path) else {}
+    is_of_fit = _is_of_fit(path)
+    if is_of_fit:
+        found = read_entry(path).parameters
+    elif path.is_file() and is_safetensors(path):
+        found = _table(read_metadata(path).get(PARAMETERS, "{}"))
+    else:
+        return {}
+    try:
+        return {name: checked(name, value) for name, value in found.items()}
+    except (KeyError, TypeError, ValueError) as err:
+        kind = EntryUnreadable if is_of_fit else WeightsUnreadable
+        raise kind.at(path, f"its parameters are {found!r}, which no model has: {err}") from err
+
+
+def _table(text: str) -> dict[str, Parameter]:
+    """Read a JSON object; what is none becomes a parameter that no model has."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = text
+    return found if isinstance(found, dict) else {str(found): ""}
 
 
 def _is_of_fit(path: Path) -> bool:

@@ -167,9 +167,7 @@ def _use(facts: CardFacts) -> list[str]:
         named = f"--model {facts.model} --weights FOLDER"
     lines = ["## Use", "", f"    cleanplate matte CAPTURE --out OUT {named}"]
     if facts.name not in names():
-        said = "".join(f" --{key.replace('_', '-')} {value}" for key, value in facts.parameters.items())
-        alone = f", or its file with weights with{said}" if said else ", or its file with weights"
-        lines += ["", f"FOLDER is the one that this card lies in{alone}."]
+        lines += ["", "FOLDER is the one that this card lies in, or its file with weights."]
     return lines
 
 

@@ -29,6 +29,7 @@ from matting_tasks.fit.stream import Sources
 from matting_tasks.fit.team import Team
 from matting_tasks.fit.trainer import StepDone, Training, Watch, train
 from matting_tasks.fit.validation import Validated, held_out, picture_rows, stage_size, validate
+from models.fitted import PARAMETERS
 from models.safetensors_file import write_safetensors
 
 STATE = "state"
@@ -120,7 +121,9 @@ def fit(
         return None
     path = out / f"{plan.model.partition('@')[0]}.safetensors"
     if team.leads:
-        write_safetensors(path, network.state_dict(), {"model": plan.model, "made_by": "cleanplate fit"}, half=True)
+        parameters = json.dumps(plan.parameters, sort_keys=True)
+        said = {"model": plan.model, "made_by": "cleanplate fit", PARAMETERS: parameters}
+        write_safetensors(path, network.state_dict(), said, half=True)
     return Fitted(path, judge.history())
 
 

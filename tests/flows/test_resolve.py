@@ -24,6 +24,7 @@ from matting_tasks.cluster import Cluster
 from models.fitted import FittedWeights, write_entry
 from models.parameters import Parameter
 from models.registry import DEFAULT
+from models.safetensors_file import write_safetensors
 from models.weights import file_sha256, locate
 
 CPU = Machine("auto", "cpu", 0, 8)
@@ -120,6 +121,16 @@ def test_a_fit_is_used_as_it_was_fitted_unless_said(
         assert as_fitted(kind(model="mattingrefine-mobilenetv2", weights=weights)).given_parameters == {}
     (tmp_path / "weights.json").write_text("{")
     with pytest.raises(WeightsRefused, match="weights.json cannot be read"):
+        as_fitted(asked)
+
+
+def test_the_file_of_a_fit_alone_is_used_as_it_was_fitted(tmp_path: Path) -> None:
+    file = tmp_path / "rig.safetensors"
+    asked = MatteSettings(model="mattingrefine-mobilenetv2", weights=str(file), refine_sample_pixels=100)
+    write_safetensors(file, {"a": torch.zeros(1)}, {"parameters": '{"backbone_scale": "auto"}'})
+    assert as_fitted(asked).given_parameters == {"backbone_scale": "auto", "refine_sample_pixels": 100}
+    write_safetensors(file, {"a": torch.zeros(1)}, {"parameters": '{"out": "elsewhere"}'})
+    with pytest.raises(WeightsRefused, match="which no model has"):
         as_fitted(asked)
 
 

@@ -9,9 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from models.errors import EntryUnreadable, HashMismatch
+from models.errors import EntryUnreadable, HashMismatch, WeightsUnreadable
 from models.fitted import ENTRY, FittedWeights, parameters_of, read_entry, weights_of, write_entry
+from models.safetensors_file import write_safetensors
 
 BODY = b"weights"
 FITTED = FittedWeights("studio", "m", "w.safetensors", hashlib.sha256(BODY).hexdigest(), "Apache-2.0", len(BODY))
@@ -35,6 +37,25 @@ def test_an_entry_may_say_the_parameters_that_it_was_fitted_with(folder: Path) -
     assert parameters_of(folder) == parameters_of(folder / ENTRY)
     assert parameters_of(folder) == {"backbone_scale": "auto", "refine_sample_pixels": 40_000}
     assert parameters_of(folder / FITTED.file) == {}
+
+
+def test_a_file_says_itself_what_it_was_fitted_with(tmp_path: Path) -> None:
+    path = tmp_path / "fitted.safetensors"
+    write_safetensors(path, {"a": torch.zeros(1)}, {"parameters": '{"backbone_scale": "auto"}'})
+    assert parameters_of(path) == {"backbone_scale": "auto"}
+    write_safetensors(path, {"a": torch.zeros(1)})
+    assert parameters_of(path) == {}
+
+
+@pytest.mark.parametrize("said", ['{"out": "/"}', '{"backbone_scale": 7}', '{"backbone_scale": [1]}', "[1]", "{"])
+def test_parameters_that_no_model_has_are_refused(said: str, folder: Path) -> None:
+    path = folder / "fitted.safetensors"
+    write_safetensors(path, {"a": torch.zeros(1)}, {"parameters": said})
+    with pytest.raises(WeightsUnreadable, match="which no model has"):
+        parameters_of(path)
+    write_entry(folder, replace(FITTED, parameters={"out": "/"}))
+    with pytest.raises(EntryUnreadable, match="which no model has"):
+        parameters_of(folder)
 
 
 def test_an_entry_of_the_first_fits_says_none(folder: Path) -> None:
