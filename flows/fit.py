@@ -100,11 +100,13 @@ def _tell_end(plan: FitPlan, folder: Path, capture: str | None, watcher: FitWatc
     told = [f"{name} {_mads(scored)}" for name, scored in compared(folder).items()]
     watcher.say(f"MAD x 1e-3 on held-out pairs (unknown region): {', '.join(told)}")
     watcher.say(f"Look at {folder / CARD}, {folder / CURVES} and {folder / SHEET}.")
-    left = [stage for stage in stages_of(plan.model) if plan.stages and stage.name not in plan.stages]
+    stages = stages_of(plan.model)
+    learned = choose(stages, plan.stages)
+    left = [stage for stage in stages if stage not in learned]
     if left and plan.start in (SCRATCH, IMAGENET):
         named = " and ".join(stage.name for stage in left)
         watcher.warn(f"It has not learned {named} yet: do that with --from {folder}, and another --out.")
-    elif any(stage.kind == REFINE for stage in left):
+    elif any(stage.kind == REFINE for stage in left) and not any(stage.kind == REFINE for stage in learned):
         watcher.warn(
             "Its refiner learned on layers that are others now, and makes mattes worse until it learns again: do that "
             f"with --stages refine --from {folder}, and another --out."

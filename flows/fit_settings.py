@@ -41,7 +41,9 @@ class FitSettings(Settings):
         "begins from its MattingBase.",
     )
     stages: Names | None = knob(
-        None, MODEL, "Some stages only, by commas: base, refine; for RVM: short clips, long clips, full size, stills."
+        None,
+        MODEL,
+        "Some stages only, by commas: base, refine, refiner; for RVM: short clips, long clips, full size, stills.",
     )
     parameter: Annotated[dict[str, int | float | str], BeforeValidator(pairs)] = knob(
         {},

@@ -63,10 +63,10 @@ def set_to_learn(network: nn.Module, stage: Stage) -> None:
     """Bring a network into training mode for a stage.
 
     While a refiner learns, the layers below it keep the statistics of their BatchNorm: a batch of two large pictures
-    would tell less than what they have.
+    would tell less than what they have. A refiner that learns alone keeps its own too.
     """
-    network.train()
-    if stage.kind == REFINE:
+    network.train(not stage.refiner_alone)
+    if stage.kind == REFINE and not stage.refiner_alone:
         for name, part in network.named_children():
             part.train(name == REFINER)
 
@@ -79,8 +79,8 @@ def trained(network: nn.Module, stage: Stage) -> list[dict[str, Any]]:
     groups: dict[str, list[nn.Parameter]] = {name: [] for name in rates}
     for name, parameter in network.named_parameters():
         part = name.partition(".")[0]
-        learns = not (stage.kind == BASE and part == REFINER)
+        learns = part == REFINER if stage.refiner_alone else not (stage.kind == BASE and part == REFINER)
         parameter.requires_grad_(learns)
         if learns:
             groups[part if part in rates else "rest"].append(parameter)
-    return [{"params": groups[name], "highest": rate} for name, rate in rates.items()]
+    return [{"params": groups[name], "highest": rate} for name, rate in rates.items() if groups[name]]

@@ -38,7 +38,8 @@ class Stage:
     refiner_rate: the highest learning rates, of the refiner `rate` where it has none of its own. downsample_ratio: of
     a recurrent network; at 1 its guided filter does not learn. segmentation_every: each so many steps the segmentation
     head learns instead, 0 never. beside: clips of another length, small enough to be seen whole, that every other turn
-    of the stream has, so that short clips do not let the memory wither.
+    of the stream has, so that short clips do not let the memory wither. refiner_alone: nothing but the refiner learns,
+    and no statistics of any BatchNorm change, so that it learns by what it will be used with.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Stage:
     segmentation_every: int = 0
     refiner_rate: float | None = None
     beside: Clips | None = None
+    refiner_alone: bool = False
 
 
 PLATE_WEIGHTS = LossWeights(laplacian=0.5, unknown=2.0)
@@ -62,6 +64,9 @@ CLIP_WEIGHTS = LossWeights(gradient=0.0, laplacian=1.0, error=0.0, coherence=5.0
 
 BASE_STAGE = Stage("base", BASE, 1.0, 8, 1, 128, 224, 1e-3, 4e-4, PLATE_WEIGHTS)
 REFINE_STAGE = Stage("refine", REFINE, 0.2, 2, 1, 512, 896, 1e-4, 5e-5, PLATE_WEIGHTS, refiner_rate=1e-3)
+REFINER_STAGE = Stage(
+    "refiner", REFINE, 0.2, 2, 1, 576, 1024, 2e-3, 0.0, PLATE_WEIGHTS, refiner_rate=2e-3, refiner_alone=True
+)
 LONG_CLIPS = Clips(12, 160, 256)
 RECURRENT_STAGES = (
     Stage("short clips", RECURRENT, 1.0, 2, 6, 160, 256, 4e-4, 1e-4, CLIP_WEIGHTS, segmentation_every=4),
@@ -75,7 +80,7 @@ def stages_of(model: str) -> tuple[Stage, ...]:
     """Return the stages of a registry entry, in order. Raises ValueError for a model that cannot be trained."""
     architecture = model.split("@")[0]
     if architecture.startswith("mattingrefine-"):
-        return BASE_STAGE, REFINE_STAGE
+        return BASE_STAGE, REFINE_STAGE, REFINER_STAGE
     if architecture.startswith("mattingbase-"):
         return (BASE_STAGE,)
     if architecture.startswith("rvm-"):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from matting_tasks.fit.compose import Pairs
-from matting_tasks.fit.objective import Objective, trained
-from matting_tasks.fit.stages import BASE_STAGE, RECURRENT_STAGES, REFINE_STAGE, Clips, Stage
+from matting_tasks.fit.objective import Objective, set_to_learn, trained
+from matting_tasks.fit.stages import BASE_STAGE, RECURRENT_STAGES, REFINE_STAGE, REFINER_STAGE, Clips, Stage
 from models.bgmv2 import MattingBase, MattingRefine
 from models.losses import Truth, matting_base_loss, matting_refine_loss, rvm_loss
 from models.rvm import MattingNetwork
@@ -62,6 +62,19 @@ def test_the_refine_stage_lowers_the_loss_of_all() -> None:
     wanted = matting_refine_loss(out, Truth(pairs.alpha[:, 0], pairs.foreground[:, 0]), REFINE_STAGE.weights)
     assert total.detach() == pytest.approx(float(wanted.total.detach()), rel=1e-5) and "coarse_error" in parts
     assert parts_with_gradients(network, REFINE_STAGE, pairs) == {"backbone", "aspp", "decoder", "refiner"}
+
+
+def test_a_refiner_that_learns_alone_changes_nothing_else() -> None:
+    network, pairs = still(lambda: MattingRefine("mobilenetv2", 0.25, "full")), make_pairs(side=128)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    optimizer = torch.optim.AdamW(trained(network, REFINER_STAGE), 1e-2)
+    assert [group["highest"] for group in optimizer.param_groups] == [REFINER_STAGE.refiner_rate]
+    set_to_learn(network, REFINER_STAGE)
+    Objective(network, REFINER_STAGE, torch.float32)(pairs, False)[0].backward()
+    optimizer.step()
+    changed = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    parameters = {f"refiner.{name}" for name, _ in network.refiner.named_parameters()}
+    assert changed and changed <= parameters  # and no statistics, by which it is used as it learned
 
 
 def test_clips_are_seen_from_an_empty_memory_each(recurrent: nn.Module) -> None:

@@ -35,9 +35,9 @@ def test_the_settings_of_its_stages_are_in_it(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_stages_take_the_sizes_that_were_asked_for() -> None:
-    base, refine = stages_asked(replace(PLAN, n_examples=2))
-    assert [(one.least_px, one.most_px, one.n_examples) for one in (base, refine)] == [(64, 96, 2), (64, 96, 2)]
+    asked = stages_asked(replace(PLAN, n_examples=2))
+    assert [(one.least_px, one.most_px, one.n_examples) for one in asked] == 3 * [(64, 96, 2)]
     own = stages_asked(replace(PLAN, size_px=None))
-    assert [one.name for one in own] == ["base", "refine"] and own[1].least_px > 96
+    assert [one.name for one in own] == ["base", "refine", "refiner"] and own[1].least_px > 96
     with pytest.raises(ValueError, match="this model has base"):
         stages_asked(replace(PLAN, model="mattingbase-mobilenetv2", stages=("refine",)))

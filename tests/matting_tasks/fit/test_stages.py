@@ -17,8 +17,9 @@ def test_every_network_of_the_registry_has_stages(model: str) -> None:
 
 
 def test_a_refined_network_learns_its_base_first() -> None:
-    assert [stage.kind for stage in stages_of("mattingrefine-resnet50")] == [BASE, REFINE]
-    assert [stage.kind for stage in stages_of("mattingrefine-mobilenetv2@cleanplate")] == [BASE, REFINE]
+    assert [stage.kind for stage in stages_of("mattingrefine-resnet50")] == [BASE, REFINE, REFINE]
+    assert [stage.kind for stage in stages_of("mattingrefine-mobilenetv2@cleanplate")][0] == BASE
+    assert [stage.refiner_alone for stage in stages_of("mattingrefine-mobilenetv2")] == [False, False, True]
     assert [stage.kind for stage in stages_of("mattingbase-resnet50")] == [BASE]
 
 
