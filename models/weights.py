@@ -42,8 +42,8 @@ RVM_ONNX = "rvm_mobilenetv3_fp32.onnx"
 RVM_ONNX_SHA256 = "88d4531297118f595bf2fd60f6f566aec2e559393802d1f436c380f0cbbd2828"
 RVM_ONNX_BYTES = 14_975_696
 # of the default's own weights, which are part of the package
-DEFAULT_SHA256 = "697ccc3427f7c37a76d3beef776853a24131fa51496e52dd21fdd8bdd921d8b9"
-DEFAULT_BYTES = 10_263_240
+DEFAULT_SHA256 = "aba7173590e85eb2a8349945706322d1c1a4bdde4cbcc38ac15338ce4b17f92d"
+DEFAULT_BYTES = 10_263_320
 READ_BYTES = 1 << 20
 
 Progress = Callable[[int, int | None], None]
