@@ -17,7 +17,7 @@ TINY = Sizes(small=(64, 64), large=(128, 128), n_frames=(2, 4, 3), n_examples=2)
     ("model", "names"),
     [
         ("rvm-mobilenetv3", ["short clips", "long clips", "full size", "stills"]),
-        ("mattingrefine-mobilenetv2", ["base", "refine"]),
+        ("mattingrefine-mobilenetv2", ["base", "refine", "refiner"]),
     ],
 )
 def test_a_few_steps_of_every_stage_are_taken(model: str, names: list[str]) -> None:

@@ -18,7 +18,8 @@ def test_the_settings_of_the_default_can_be_read() -> None:
     assert settings.model == entry(DEFAULT).architecture and settings.start == "imagenet"
     assert settings.steps is not None and settings.steps > 1000 and settings.minutes is None
     assert parameters_read(settings.model, settings.given_parameters)["refine_sample_pixels"] == 40_000
-    assert len(stages_of(settings.model)) == 2 and settings.pictures == ["train"]
+    names = [stage.name for stage in stages_of(settings.model)]
+    assert settings.stages is not None and list(settings.stages) == names[:2] and settings.pictures == ["train"]
     assert settings.name == DEFAULT and settings.licence == "Apache-2.0"
     assert settings.compare is not None and all(entry(name) for name in settings.compare)
 

