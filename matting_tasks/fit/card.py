@@ -64,11 +64,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Hold the mean scores of a model on the held-out stream: whole pictures, and their unknown regions."""
+    """Hold the mean scores of a model on the held-out stream: whole pictures, and their unknown regions.
+
+    mad_error: the standard error of the MAD of whole pictures, None where it is not known.
+    """
 
     name: str
     whole: Scores
     unknown: Scores
+    mad_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +181,14 @@ def _scores(facts: CardFacts) -> list[str]:
         "",
         f"{facts.stream} {facts.n_held_out} picture{'' if facts.n_held_out == 1 else 's'}. Less is better: MAD and "
         "MSE x 1e3, Grad and Conn in sums / 1000 as `cleanplate evaluate` counts them. The unknown region is where the "
-        "true alpha is soft, and a band around it.",
+        "true alpha is soft, and a band around it. After ± is the standard error of a mean over these pictures.",
     ]
     rows = [("before training", facts.before)] if facts.before is not None else []
     rows += [(facts.after.name, facts.after), *((other.name, other) for other in facts.others)]
     for region in ("whole", "unknown"):
         title = "whole pictures" if region == "whole" else "unknown region"
-        scores = [(name, *_cells(getattr(scored, region))) for name, scored in rows]
+        error = {name: scored.mad_error if region == "whole" else None for name, scored in rows}
+        scores = [(name, *_cells(getattr(scored, region), error[name])) for name, scored in rows]
         lines += ["", *_table((title, *SHOWN.values()), scores)]
     return lines
 
@@ -227,9 +232,10 @@ def _data(facts: CardFacts) -> list[str]:
     return lines
 
 
-def _cells(scores: Scores) -> list[str]:
+def _cells(scores: Scores, mad_error: float | None) -> list[str]:
     found = [getattr(scores, name) for name in SHOWN]
-    return ["-" if value is None else f"{value:.2f}" for value in found]
+    mad, *others = ["-" if value is None else f"{value:.2f}" for value in found]
+    return [mad if mad_error is None else f"{mad} ± {mad_error:.2f}", *others]
 
 
 def _settings(settings: Iterable[tuple[str, str]]) -> str:

@@ -23,7 +23,7 @@ from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan, stages_asked
 from matting_tasks.fit.stages import BASE, RECURRENT, REFINE, Stage, stages_of
 from matting_tasks.fit.state import LAST, load_state
 from matting_tasks.fit.stream import Sources
-from matting_tasks.fit.validation import Validated, held_out, picture_rows, validate
+from matting_tasks.fit.validation import HeldOut, Validated, held_out, picture_rows, validate
 from matting_tasks.metrics import Scores
 from models.base import MattingModel
 from models.checkpoints import load_state_dict
@@ -58,7 +58,7 @@ def write_finished(plan: FitPlan, out: Path, device: str, fitted: Fitted, made_o
         scores["before"] = before
     for other, its in _beside(plan, device).items():
         scores[other] = _scored(other, validate(its, held, device))
-    rows = {key: {"whole": asdict(one.whole), "unknown": asdict(one.unknown)} for key, one in scores.items()}
+    rows = {key: _to_json(one) for key, one in scores.items()}
     write_whole(out / COMPARED, (json.dumps(rows, indent=1) + "\n").encode())
     _write_sheet(out, model, held, device, f"{name}, fitted: held-out pairs")
     return write_card(out, _facts(plan, out, device, scores, made_on))
@@ -71,15 +71,20 @@ def compared(out: Path) -> dict[str, Scored]:
     return {name: _from_json(name, found[name]) for name in (*first, *(name for name in found if name not in first))}
 
 
+def _to_json(scored: Scored) -> dict[str, Any]:
+    return {"whole": asdict(scored.whole), "unknown": asdict(scored.unknown), "mad_error": scored.mad_error}
+
+
 def _from_json(name: str, found: dict[str, Any]) -> Scored:
-    return Scored(name, Scores(**found["whole"]), Scores(**found["unknown"]))
+    # folders of earlier versions have no error of the mean
+    return Scored(name, Scores(**found["whole"]), Scores(**found["unknown"]), found.get("mad_error"))
 
 
 def _scored(name: str, found: Validated) -> Scored:
-    return Scored(name, found.whole, found.unknown)
+    return Scored(name, found.whole, found.unknown, found.mad_error)
 
 
-def held_for_card(plan: FitPlan) -> list[Pairs]:
+def held_for_card(plan: FitPlan) -> HeldOut:
     """Make the held-out pairs of a card, over pictures that were held out and the user's plates."""
     sources = Sources(Pictures(_paths(plan.held_pictures)), Pictures(_paths(plan.plates)))
     n_frames = N_FRAMES if stages_asked(plan)[-1].kind == RECURRENT else 1
@@ -98,7 +103,7 @@ def score_start(plan: FitPlan, out: Path, device: str, imagenet: Path | None) ->
     if known is None:
         network = make_network(plan.model, _as_it_began(plan), plan.start, imagenet, plan.seed).eval().to(device)
         found = validate(network, held_for_card(plan), device)  # type: ignore[arg-type]
-        scores = {"whole": asdict(found.whole), "unknown": asdict(found.unknown)}
+        scores = _to_json(_scored("before", found))
         write_whole(out / BEFORE, json.dumps({"asked": plan.asked(), **scores}).encode())
         known = _read_before(plan, out)
     return known
@@ -181,7 +186,10 @@ def _facts(plan: FitPlan, out: Path, device: str, scores: dict[str, Scored], mad
 
 def _stream(plan: FitPlan, size: str) -> str:
     before = "people before the plates that it was fitted to, " if plan.plates else ""
-    return f"A held-out stream that training never draws from: {before}{size} pixels, disturbed frames and plates."
+    return (
+        f"A held-out stream that training never draws from: {before}{size} pixels, frames and plates disturbed within "
+        "the published ranges, nobody in what is behind them."
+    )
 
 
 def _stage_facts(stage: Stage, finished: dict[str, Any] | None) -> StageFacts:

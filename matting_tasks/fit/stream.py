@@ -34,8 +34,8 @@ class StreamSettings:
 
     least_px and most_px: of the sides of frames, which are multiples of `multiple_px` and the same within a turn.
     plate_share: the share of backgrounds that are the user's own plates, found_share that of people who are the user's
-    own foregrounds; both 0..1 and of no effect where there are none. beyond_share: see `disturb.draw`. beside: what
-    every other turn is made by instead.
+    own foregrounds; both 0..1 and of no effect where there are none. beyond_share: see `disturb.draw`.
+    camouflage_share: of people who wear what is behind them. beside: what every other turn is made by instead.
     """
 
     seed: int
@@ -47,6 +47,7 @@ class StreamSettings:
     plate_share: float = 0.5
     found_share: float = 0.5
     beyond_share: float = BEYOND
+    camouflage_share: float = CAMOUFLAGE
     beside: StreamSettings | None = None
 
 
@@ -59,14 +60,14 @@ class Sources:
     find: Find | None = None
 
 
-def make_turn(settings: StreamSettings, sources: Sources, turn: int, own: range) -> list[Batch]:
-    """Make the batches of a turn, of each only the examples of `own`, a part of range(n_examples)."""
+def make_turn(settings: StreamSettings, sources: Sources, turn: int, own: range, n_batches: int = REUSE) -> list[Batch]:
+    """Make the first batches of a turn, of each only the examples of `own`, a part of range(n_examples)."""
     if settings.beside is not None and turn % 2:
         settings = settings.beside
     size = _size(settings, turn)
     people = {place: _person(settings, sources, turn, place, size) for place in own}
     batches = []
-    for step in range(turn * REUSE, (turn + 1) * REUSE):
+    for step in range(turn * REUSE, turn * REUSE + n_batches):
         layers, drawn = [], []
         for place in own:
             rng = np.random.default_rng([settings.seed, _PLACE, step, place])
@@ -103,7 +104,7 @@ def _make_layers(
         shape = (settings.n_frames, *size)
         return Layers(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8), background)
     placed = _placed(rng, person, size, closer=kind > 1 - FULL)
-    if rng.random() < CAMOUFLAGE:
+    if rng.random() < settings.camouflage_share:
         placed = _camouflaged(rng, placed, background)
     return Layers(placed.foreground, placed.alpha, background)
 

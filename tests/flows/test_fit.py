@@ -140,9 +140,13 @@ def test_a_base_network_becomes_the_base_of_a_refiner(done: Done, tmp_path: Path
 def test_a_stage_that_is_left_out_is_told(tmp_path: Path) -> None:
     words = ("--stages", "base", "--steps", 1)
     ended = fit_tiny(tmp_path / "base", *words, model="mattingrefine-mobilenetv2")
-    assert ended.code == 0 and "has not learned refine yet" in ended.out and f"--from {tmp_path}/base" in ended.out
+    assert ended.code == 0 and "has not learned refine and refiner yet" in ended.out
+    assert f"--from {tmp_path}/base" in ended.out
     ended = fit_tiny(tmp_path / "more", *words, "--from", tmp_path / "base", model="mattingrefine-mobilenetv2")
     assert ended.code == 0 and f"--stages refine --from {tmp_path}/more" in ended.out
+    words = ("--stages", "refiner", "--steps", 1, "--from", tmp_path / "more")
+    ended = fit_tiny(tmp_path / "last", *words, model="mattingrefine-mobilenetv2")
+    assert ended.code == 0 and "Its refiner learned on layers" not in ended.out
 
 
 @pytest.mark.slow

@@ -125,13 +125,24 @@ def test_some_frames_are_empty_and_some_are_covered(discs: list[tuple[np.ndarray
     assert 0.15 < np.median(coverage) < 0.5
 
 
-def test_some_people_wear_what_is_behind_them(discs: list[tuple[np.ndarray, ...]]) -> None:
+def share_dressed_as_the_background(discs: list[tuple[np.ndarray, ...]]) -> float:
     dressed = [
         (np.abs(foreground.astype(int) - MAGENTA).max(-1)[alpha > 250] > 20).mean() > 0.05
         for foreground, alpha, _ in discs
         if (alpha > 250).any()
     ]
-    assert 0.07 < np.mean(dressed) < 0.16
+    return float(np.mean(dressed))
+
+
+def test_some_people_wear_what_is_behind_them(discs: list[tuple[np.ndarray, ...]]) -> None:
+    assert 0.07 < share_dressed_as_the_background(discs) < 0.16
+    settings = StreamSettings(seed=1, n_examples=8, least_px=32, most_px=32, found_share=1.0, camouflage_share=0.0)
+    assert share_dressed_as_the_background(list(examples(settings, DISCS, 4))) == 0
+
+
+def test_the_first_batches_of_a_turn_are_those_of_the_whole_turn() -> None:
+    (first,), whole = make_turn(SMALL, DRAWN, 2, range(8), 1), make_turn(SMALL, DRAWN, 2, range(8))
+    assert len(whole) == REUSE and equal(first, whole[0])
 
 
 def test_people_stand_anywhere_and_go_on_below_the_picture() -> None:

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from matting_tasks.fit.compose import Pairs
+from matting_tasks.fit import stream
 from matting_tasks.fit.pictures import Pictures
 from matting_tasks.fit.stages import BASE_STAGE, RECURRENT_STAGES, REFINE_STAGE
 from matting_tasks.fit.stream import Sources
-from matting_tasks.fit.validation import held_out, picture_rows, stage_size, validate
+from matting_tasks.fit.validation import HeldOut, held_out, picture_rows, stage_size, standard_error, validate
 from models.base import Matte
 from models.bgmv2 import CoarseOutput
 
@@ -43,7 +43,7 @@ class Constant:
 class Knowing(Constant):
     """A model that has seen the truth."""
 
-    def __init__(self, held: list[Pairs]) -> None:
+    def __init__(self, held: HeldOut) -> None:
         self.held = held
 
     def matte(self, frames: Tensor, plates: Tensor | None, state: Any = None, want_foreground: bool = False) -> Matte:
@@ -52,11 +52,11 @@ class Knowing(Constant):
 
 
 @pytest.fixture(scope="module")
-def held() -> list[Pairs]:
+def held() -> HeldOut:
     return held_out(SOURCES, 3, 64)
 
 
-def test_held_out_pairs_are_the_same_again_and_each_another(held: list[Pairs]) -> None:
+def test_held_out_pairs_are_the_same_again_and_each_another(held: HeldOut) -> None:
     torch.manual_seed(99)
     again = held_out(SOURCES, 2, 64)
     for one, same in zip(held, again, strict=False):
@@ -64,14 +64,35 @@ def test_held_out_pairs_are_the_same_again_and_each_another(held: list[Pairs]) -
     assert held[0].frame.shape == (1, 1, 3, 64, 64) and not torch.equal(held[0].frame, held[1].frame)
 
 
+def test_pairs_are_composed_anew_the_same_in_any_order(held: HeldOut) -> None:
+    last = held[2]
+    for same in (held[-1], held[1:][1], held[1:][1:][0], list(held)[2]):
+        assert all(torch.equal(part, other) for part, other in zip(last, same, strict=True))
+    assert len(held[1:]) == 2 and len(held[:99]) == 3
+    with pytest.raises(IndexError):
+        held[3]
+
+
+def test_nobody_held_out_wears_what_is_behind_and_plates_are_within_the_published_ranges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "_camouflaged", None)  # whoever dresses a person like that fails
+    batches = held_out(SOURCES, 40, 32).batches
+    gains = torch.cat([batch.numbers["plate_gain"] for batch in batches])
+    noise = torch.cat([batch.numbers["noise"] for batch in batches])
+    assert float((gains - 1).abs().max()) < 0.24 and float(noise.max()) <= 0.03
+    assert float(gains.std()) > 0.03
+
+
 def test_clips_are_held_out_at_the_length_asked_for() -> None:
     (pairs,) = held_out(SOURCES, 1, 32, 3)
     assert pairs.frame.shape == (1, 3, 3, 32, 32) and pairs.plate.shape == (1, 3, 32, 32)
     found = validate(Constant(), [pairs])
     assert found.n_pictures == 3 and found.whole.dtssd is not None
+    assert found.mad_error is None, "the frames of one clip do not say how others would differ"
 
 
-def test_the_truth_has_no_error(held: list[Pairs]) -> None:
+def test_the_truth_has_no_error(held: HeldOut) -> None:
     found = validate(Knowing(held), held)
     assert found.n_pictures == 3
     assert found.whole.mad == found.whole.mse == found.whole.grad == found.unknown.mad == 0
@@ -87,14 +108,20 @@ def test_the_truth_has_no_error(held: list[Pairs]) -> None:
         (replace(RECURRENT_STAGES[2], downsample_ratio=0.75), 0.75),
     ],
 )
-def test_what_learns_in_a_stage_is_scored(held: list[Pairs], stage: Any, alpha: float) -> None:
+def test_what_learns_in_a_stage_is_scored(held: HeldOut, stage: Any, alpha: float) -> None:
     found = validate(Constant(), held, stage=stage)
     wanted = np.mean([np.abs(pairs.alpha.numpy().astype(np.float64) - alpha).mean() for pairs in held]) * 1e3
     assert found.whole.mad == pytest.approx(wanted, rel=1e-6)
     assert found.unknown.mad is not None and found.unknown.mad != pytest.approx(wanted, rel=1e-6)
 
 
-def test_rows_show_the_frame_the_matte_and_its_error(held: list[Pairs]) -> None:
+def test_the_error_of_a_mean_is_that_of_its_pictures(held: HeldOut) -> None:
+    mads = [validate(Constant(), held[place : place + 1]).whole.mad for place in range(3)]
+    assert validate(Constant(), held).mad_error == pytest.approx(np.std(mads, ddof=1) / 3**0.5, rel=1e-6)
+    assert standard_error([1.0, None, 5.0]) == pytest.approx(2.0) and standard_error([3.0]) is None
+
+
+def test_rows_show_the_frame_the_matte_and_its_error(held: HeldOut) -> None:
     rows = picture_rows(Constant(), held)
     assert len(rows) == 3
     mad = validate(Constant(), held[:1]).whole.mad
@@ -111,7 +138,7 @@ def test_rows_show_the_frame_the_matte_and_its_error(held: list[Pairs]) -> None:
 def test_pairs_of_a_rig_are_all_before_its_plates(tmp_path: Path) -> None:
     plate = tmp_path / "plate.png"
     Image.new("RGB", (96, 96), (10, 200, 90)).save(plate)
-    held = held_out(Sources(Pictures([]), Pictures([plate])), 4, 64, beyond_share=0)
+    held = held_out(Sources(Pictures([]), Pictures([plate])), 4, 64)
     assert all(float(pairs.plate[0, 1].mean() - pairs.plate[0, 0].mean()) > 0.3 for pairs in held)
 
 
