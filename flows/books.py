@@ -186,7 +186,8 @@ def open_books(
     With `base`, the recipe is that one with only those knobs changed that were said; without, it must be the one that
     stands: raises RecipeDiffers where the root was made by another and `--replace` was not said.
     """
-    settings = as_fitted(settings)
+    file = local_weights(settings.weights, settings.store_options, watcher.say)
+    settings = as_fitted(settings, file)
     root = read_root(out)
     decisions = () if root is None else read_decisions(out, root.decision)
     pinned = base or (standing_recipe(decisions, selection) if decisions else None)
@@ -198,7 +199,6 @@ def open_books(
         recipe = resolve_recipe(settings, pinned, machine, trusted, source)
         if pinned is not None and base is None and not settings.replace:
             _refuse_other(out, selection, pinned, recipe)  # before weights are fetched for nothing
-        file = local_weights(settings.weights, settings.store_options, watcher.say)
         weights = resolve_weights(settings.model, file, trusted, watcher.say, watcher.fetched)
         recipe = replace(recipe, weights_sha256=None if weights is None else weights.sha256)
         files = [weights]

@@ -18,6 +18,7 @@ from manifests.errors import UsageError, WeightsRefused
 from manifests.manifest import drop_manifest, read_manifest
 from manifests.storage import TEMPORARY, Folder, open_folder
 from manifests.storage_memory import MemoryFolder
+from matting_tasks.device import gpu_has_bf16
 from matting_tasks.fit.pictures import find_pictures
 from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan
 from models.checkpoints import identify, load_state_dict
@@ -26,6 +27,7 @@ from models.fitted import parameters_of, weights_of
 from models.imagenet import fetch_imagenet
 from models.parameters import Parameter
 from models.registry import ALIAS, DEFAULT, entry, full_name, names_without_weights
+from models.weights import file_sha256
 
 Say = Callable[[str], None]
 
@@ -43,7 +45,7 @@ def make_plan(capture: str | None, out: Path, settings: FitSettings, device: str
     return FitPlan(
         model=settings.model,
         start=start,
-        plates=tuple(str(path) for path in plates),
+        plates=tuple(str(path.absolute()) for path in plates),
         pictures=tuple(map(str, pictures)),
         held_pictures=tuple(map(str, held)),
         foregrounds=tuple(str(Path(place).absolute()) for place in settings.foregrounds or ()),
@@ -79,8 +81,8 @@ def fetch_start(settings: FitSettings, say: Say) -> Path | None:
 def copy_plates(capture: str, folder: Path, settings: FitSettings, say: Say) -> list[Path]:
     """Copy the plates of a capture beside the fit, those of the selected subjects and cameras, and return their paths.
 
-    A plate that is there already is not copied again; one that is missing or cannot be read is said. Raises UsageError
-    where there is no plate at all.
+    A copy's name has the hash of what it holds, so that another picture is another plate. One that is missing or cannot
+    be read is said. Raises UsageError where there is no plate at all.
     """
     source = open_folder(capture, settings.store_options)
     chosen = _spread(list(_plates(source, settings, say)), settings.most_plates)
@@ -92,7 +94,7 @@ def copy_plates(capture: str, folder: Path, settings: FitSettings, say: Say) -> 
     copied = []
     for name, path in chosen:
         try:
-            copied.append(_copied(source, path, folder / name))
+            copied.append(_copied(source, path, folder, name))
         except (FileNotFoundError, PermissionError) as err:
             say(f"{path} cannot be read ({err}), and is left out")
     if not copied:
@@ -101,21 +103,21 @@ def copy_plates(capture: str, folder: Path, settings: FitSettings, say: Say) -> 
     return copied
 
 
-def _copied(source: Folder, path: str, target: Path) -> Path:
-    """Copy a file of the capture, whole or not at all, unless it is there. Raises OSError."""
-    if target.is_file():
-        return target
-    temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+def _copied(source: Folder, path: str, folder: Path, name: str) -> Path:
+    """Copy a file of the capture, whole or not at all, to a name that has its hash. Raises OSError."""
+    temporary = folder / f"{TEMPORARY}{uuid.uuid4().hex}"
     try:
         source.copy_to(path, temporary)
-        os.replace(temporary, target)
+        target = folder / f"{name}_{file_sha256(temporary)[:8]}{PurePosixPath(path).suffix.lower()}"
+        if not target.is_file():
+            os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     return target
 
 
 def _plates(source: Folder, settings: FitSettings, say: Say) -> Iterator[tuple[str, str]]:
-    """Yield the name and the path in the capture of every plate that can be used. Raises UsageError."""
+    """Yield a name and the path in the capture of every plate that can be used. Raises UsageError."""
     listed = EnumerateSettings(
         subjects=settings.subjects, cameras=settings.cameras, layout=settings.layout, plate=settings.plate
     )
@@ -130,7 +132,7 @@ def _plates(source: Folder, settings: FitSettings, say: Say) -> Iterator[tuple[s
             if plate.status != "ok" or plate.path is None:
                 say(f"subject {one.subject}, camera {camera}: its plate is {plate.status}, and is left out")
                 continue
-            yield f"{one.subject}_{camera}{PurePosixPath(plate.path).suffix.lower()}", plate.path
+            yield f"{one.subject}_{camera}", plate.path
     if unknown:
         raise UsageError(f"--cameras {','.join(sorted(unknown))}: not in {source.url}.")
 
@@ -198,7 +200,8 @@ def _parameters_of_start(settings: FitSettings, start: str) -> dict[str, Paramet
     if settings.start == ALIAS:
         known = entry(DEFAULT)
         return dict(known.defaults) if Path(start).name == known.weights else {}
-    return parameters_of(Path(settings.start).expanduser())
+    named = Path(settings.start).expanduser()
+    return parameters_of(named if named.exists() else Path(start))  # a copy of what lies in a store
 
 
 def _usual_start(model: str, say: Say) -> str:
@@ -228,7 +231,7 @@ def _beside(settings: FitSettings, say: Say) -> dict[str, str]:
 def _precision(asked: str, device: str) -> str:
     if asked != "auto":
         return asked
-    return "bf16" if device != "cpu" or cpu_has_bf16() else "fp32"
+    return "bf16" if (cpu_has_bf16() if device == "cpu" else gpu_has_bf16(device)) else "fp32"
 
 
 def _n_processes(settings: FitSettings) -> int:

@@ -120,13 +120,13 @@ def resolve_workforce(settings: MatteSettings, machine: Machine) -> Workforce:
     return Workforce(n_workers, n_cpus, n_gpus, n_threads)
 
 
-def as_fitted(settings: AnyMatting) -> AnyMatting:
-    """Return settings in which a folder that a fit wrote, named as weights, speaks for parameters that were not said.
+def as_fitted(settings: AnyMatting, file: str | None) -> AnyMatting:
+    """Return settings in which weights that a fit wrote speak for parameters that were not said.
 
-    Raises WeightsRefused.
+    file: where the weights of the settings lie on this machine. Raises WeightsRefused.
     """
-    path = Path(settings.weights or "").expanduser()
-    if settings.weights is None or not path.exists():
+    path = Path(file or "").expanduser()
+    if file is None or not path.exists():
         return settings
     try:
         fitted = parameters_of(path)

@@ -46,7 +46,7 @@ def run_video(
         if re.match(r"[a-z0-9]+://", text):
             raise UsageError(f"{option} {text}: cleanplate video works on local files; bring it to this machine first.")
     targets = _targets(settings, Path(out))
-    settings = as_fitted(settings)
+    settings = as_fitted(settings, settings.weights)
     _check_model(settings)
     _check_free(targets, Path(path), settings.replace)
     with (
@@ -175,6 +175,7 @@ def _matter(
 ) -> VideoMatter:
     """Get the weights and build the model; raises WeightsRefused and DeviceFault."""
     named = local_weights(settings.weights, {}, watcher.say)
+    settings = as_fitted(settings, named)
     weights = resolve_weights(settings.model, named, None, watcher.say, watcher.fetched)
     precision = "fp32" if settings.precision == "auto" else settings.precision
     n_threads, kind = len(os.sched_getaffinity(0)), device_class(settings.device)

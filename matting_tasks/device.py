@@ -77,6 +77,12 @@ def keep_memory() -> None:
         mallopt(option, value)
 
 
+def gpu_has_bf16(device: str) -> bool:
+    """Tell whether a GPU multiplies in bf16 itself: those before Ampere only emulate it, slowly."""
+    with torch.cuda.device(device):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
 def count_gpus() -> int:
     """Count the GPUs that this process may use."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

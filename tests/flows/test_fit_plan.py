@@ -35,15 +35,11 @@ def write_pictures(folder: Path, n: int) -> Path:
     return folder
 
 
-def test_plates_are_copied_under_names_of_their_own_and_only_once(tmp_path: Path) -> None:
+def test_plates_are_copied_under_names_of_their_own_and_stay_as_they_are(tmp_path: Path) -> None:
     capture, said = make_tiny(tmp_path / "capture", ("031", "032")), list[str]()
     plan = planned(tmp_path / "out", said.append, capture)
-    assert [Path(path).name for path in plan.plates] == [
-        "031_cam0.jpg",
-        "031_cam1.jpg",
-        "032_cam0.jpg",
-        "032_cam1.jpg",
-    ]
+    wanted = ["031_cam0", "031_cam1", "032_cam0", "032_cam1"]
+    assert [Path(path).stem[:-9] for path in plan.plates] == wanted
     source = capture / "032/background/image_cam1.jpg"
     assert Path(plan.plates[3]).read_bytes() == source.read_bytes() and "4 plates of" in said[-1]
     before = [Path(path).stat().st_mtime_ns for path in plan.plates]
@@ -57,9 +53,9 @@ def test_plates_are_copied_under_names_of_their_own_and_only_once(tmp_path: Path
 def test_plates_are_those_of_the_selection_and_not_too_many(tmp_path: Path) -> None:
     capture = make_tiny(tmp_path / "capture", ("031", "032"), n_cameras=4, n_frames=1)
     chosen = planned(tmp_path / "a", capture=capture, subjects=["032"], cameras=["cam1", "cam3"])
-    assert [Path(path).stem for path in chosen.plates] == ["032_cam1", "032_cam3"]
+    assert [Path(path).stem[:-9] for path in chosen.plates] == ["032_cam1", "032_cam3"]
     few = planned(tmp_path / "b", capture=capture, most_plates=4)
-    assert [Path(path).stem for path in few.plates] == ["031_cam0", "031_cam2", "032_cam0", "032_cam2"]
+    assert [Path(path).stem[:-9] for path in few.plates] == ["031_cam0", "031_cam2", "032_cam0", "032_cam2"]
     with pytest.raises(UsageError, match="077"):
         planned(tmp_path / "c", capture=capture, subjects=["077"])
     with pytest.raises(UsageError, match="cam9"):
@@ -72,7 +68,7 @@ def test_a_missing_and_an_unreadable_plate_are_named_and_left_out(tmp_path: Path
     torn = capture / "031/background/image_cam2.jpg"
     torn.write_bytes(torn.read_bytes()[:40])
     plan = planned(tmp_path / "out", said.append, capture)
-    assert [Path(path).stem for path in plan.plates] == ["031_cam1"] and "1 plate of" in said[-1]
+    assert [Path(path).stem[:-9] for path in plan.plates] == ["031_cam1"] and "1 plate of" in said[-1]
     assert any("camera cam0" in text and "missing" in text for text in said), said
     assert any("camera cam2" in text and "left out" in text for text in said), said
 
@@ -87,9 +83,19 @@ def test_a_plate_that_goes_away_before_it_is_copied_is_named(tmp_path: Path) -> 
         goes.unlink(missing_ok=True)  # all are listed before the first one is copied
 
     plan = planned(tmp_path / "out", say, capture)
-    assert [Path(path).stem for path in plan.plates] == ["031_cam1"]
+    assert [Path(path).stem[:-9] for path in plan.plates] == ["031_cam1"]
     assert any("image_cam2.jpg cannot be read" in text for text in said), said
-    assert [path.name for path in (tmp_path / "out/plates").iterdir()] == ["031_cam1.jpg"]
+    assert [path.name[:9] for path in (tmp_path / "out/plates").iterdir()] == ["031_cam1_"]
+
+
+def test_another_picture_is_another_plate_and_the_same_the_same(tmp_path: Path) -> None:
+    capture = make_tiny(tmp_path / "capture", n_cameras=2)
+    first = planned(tmp_path / "out", capture=capture)
+    assert planned(tmp_path / "out", capture=capture).plates == first.plates
+    cv2.imwrite(str(capture / "031/background/image_cam1.jpg"), draw_picture(5))
+    again = planned(tmp_path / "out", capture=capture)
+    assert again.plates[0] == first.plates[0] and again.plates[1] != first.plates[1]
+    assert Path(again.plates[1]).read_bytes() == (capture / "031/background/image_cam1.jpg").read_bytes()
 
 
 @pytest.mark.parametrize("kept", ["frames", "nothing"])
@@ -143,8 +149,10 @@ def test_what_is_learned_does_not_depend_on_the_folder_that_one_is_in(
 ) -> None:
     write_pictures(tmp_path / "pictures", 3)
     monkeypatch.chdir(tmp_path)
-    plan = planned(tmp_path / "out", pictures=["pictures"], foregrounds=["people"])
-    assert all(Path(path).is_absolute() for path in (*plan.pictures, *plan.held_pictures, *plan.foregrounds))
+    plan = planned(Path("out"), capture=make_tiny(tmp_path / "capture"), pictures=["pictures"], foregrounds=["people"])
+    assert plan.plates and plan.pictures
+    named = (*plan.plates, *plan.pictures, *plan.held_pictures, *plan.foregrounds)
+    assert all(Path(path).is_absolute() for path in named)
 
 
 def test_how_long_it_learns_is_an_hour_unless_said() -> None:

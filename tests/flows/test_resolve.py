@@ -116,22 +116,22 @@ def test_a_fit_is_used_as_it_was_fitted_unless_said(
 ) -> None:
     file = fitted(tmp_path, parameters={"backbone_scale": "auto", "refine_sample_pixels": 40_000})
     asked = kind(model="mattingrefine-mobilenetv2", weights=str(tmp_path), refine_sample_pixels=100)
-    assert as_fitted(asked).given_parameters == {"backbone_scale": "auto", "refine_sample_pixels": 100}
+    assert as_fitted(asked, asked.weights).given_parameters == {"backbone_scale": "auto", "refine_sample_pixels": 100}
     for weights in (None, str(file), str(tmp_path / "gone")):
-        assert as_fitted(kind(model="mattingrefine-mobilenetv2", weights=weights)).given_parameters == {}
+        assert as_fitted(kind(model="mattingrefine-mobilenetv2", weights=weights), weights).given_parameters == {}
     (tmp_path / "weights.json").write_text("{")
     with pytest.raises(WeightsRefused, match="weights.json cannot be read"):
-        as_fitted(asked)
+        as_fitted(asked, asked.weights)
 
 
 def test_the_file_of_a_fit_alone_is_used_as_it_was_fitted(tmp_path: Path) -> None:
     file = tmp_path / "rig.safetensors"
     asked = MatteSettings(model="mattingrefine-mobilenetv2", weights=str(file), refine_sample_pixels=100)
     write_safetensors(file, {"a": torch.zeros(1)}, {"parameters": '{"backbone_scale": "auto"}'})
-    assert as_fitted(asked).given_parameters == {"backbone_scale": "auto", "refine_sample_pixels": 100}
+    assert as_fitted(asked, asked.weights).given_parameters == {"backbone_scale": "auto", "refine_sample_pixels": 100}
     write_safetensors(file, {"a": torch.zeros(1)}, {"parameters": '{"out": "elsewhere"}'})
     with pytest.raises(WeightsRefused, match="which no model has"):
-        as_fitted(asked)
+        as_fitted(asked, asked.weights)
 
 
 def test_a_fit_whose_file_changed_or_went_is_refused_by_name(tmp_path: Path) -> None:
