@@ -65,6 +65,10 @@ def batches(
 
 
 def _alone(worker: int) -> None:
-    """Keep a process of the loader to one thread, and alive where Ctrl-C asks the trainer to stop: it ends it."""
+    """Keep a process of the loader to one thread, and alive where a signal asks the trainer to stop: it ends it.
+
+    A terminal sends Ctrl-C to all processes of a job, systemd and Slurm SIGTERM.
+    """
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The loader: the same batches from any step on, made here or by processes that Ctrl-C does not end."""
+"""The loader: the same batches from any step on, made here or by processes that signals to the trainer do not end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 
 import psutil
+import pytest
 import torch
 
 from matting_tasks.fit.compose import Batch
@@ -51,15 +52,17 @@ def test_an_endless_range_begins_at_once() -> None:
     assert step == 6
 
 
-def test_a_process_makes_the_same_batches_and_outlives_ctrl_c() -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_makes_the_same_batches_and_outlives_what_asks_the_trainer_to_stop(sent: signal.Signals) -> None:
     before = set(psutil.Process().children(recursive=True))
     found = {}
     for step, batch in batches(SETTINGS, SOURCES, range(3, 30), 1):
         found[step] = batch
         if step == 3:
-            # a terminal sends it to all processes; the trainer alone is to answer it
+            # a terminal, or Slurm, sends it to all processes; the trainer alone is to answer it
             for process in set(psutil.Process().children(recursive=True)) - before:
                 if "resource_tracker" not in " ".join(process.cmdline()):
-                    os.kill(process.pid, signal.SIGINT)
+                    os.kill(process.pid, sent)
     wanted = made(range(3, 30))
     assert list(found) == list(wanted) and all(same(found[step], wanted[step]) for step in wanted)
+    assert not [one for one in set(psutil.Process().children(recursive=True)) - before if "spawn_main" in one.cmdline()]
