@@ -22,6 +22,7 @@ LONG_SIDE_PX = 1280
 """Pictures are kept shrunk to this."""
 
 CLIP_SHARE = 0.75
+CLIP_TRIES = 4  # windows of a clip that are tried in one draw
 """How often `clip` draws a clip where there are clips and pictures; pictures are moved across the frame."""
 
 _LEAST_ALPHA = 25  # of 255: a foreground nowhere thicker is an empty one
@@ -102,19 +103,27 @@ class ForegroundReader:
         for step, item in enumerate((*chosen[start:], *chosen[:start], *others)):
             if item in self._unusable:
                 continue
-            own = np.random.default_rng([seed, step])
-            try:
-                frames = [self._still_of(item)] if isinstance(item, Pair) else _frames_of(own, item, size, n_frames)
-            except (InputFault, OSError) as err:
-                self._unusable.add(item)
-                self._faults[item.name] = str(err)
-                logger.warning("%s: not used as a foreground: %s", item.name, err)
-                continue
-            return _placed(own, frames, size, n_frames)
+            # other frames of a clip may be whole: what one draw met must not decide what the next can have
+            for attempt in range(1 if isinstance(item, Pair) else CLIP_TRIES):
+                own = np.random.default_rng([seed, step, attempt])
+                try:
+                    frames = [self._still_of(item)] if isinstance(item, Pair) else _frames_of(own, item, size, n_frames)
+                except (InputFault, OSError) as err:
+                    self._note(item, err)
+                    continue
+                return _placed(own, frames, size, n_frames)
         said = "; ".join(f"{name}: {fault}" for name, fault in list(self._faults.items())[:3])
         raise UsageError(
             f"expected foregrounds with alpha, and none of {len(chosen) + len(others)} can be used: {said}."
         )
+
+    def _note(self, item: Pair | Clip, err: Exception) -> None:
+        """Keep what is wrong with a file, and a picture from being tried again."""
+        if isinstance(item, Pair):
+            self._unusable.add(item)
+        if item.name not in self._faults:
+            logger.warning("%s: not used as a foreground: %s", item.name, err)
+        self._faults[item.name] = str(err)
 
     def _still_of(self, pair: Pair) -> tuple[U8, U8]:
         key = f"{pair.foreground}\n{pair.alpha}"

@@ -127,6 +127,21 @@ def test_a_clip_that_turns_out_bad_gives_way_to_pictures(tmp_path: Path) -> None
     assert "neither JPEG nor PNG" in reader.faults["dance"]
 
 
+def test_a_clip_with_empty_frames_is_used_where_somebody_is_there(tmp_path: Path) -> None:
+    for number in range(8):
+        there = disc(centre=(40, 28 + number))
+        write_pair(tmp_path, f"dance/{number}", there if number < 6 else np.zeros_like(there), ("fgr", "pha"))
+    write_pair(tmp_path, "still", disc())
+    met, fresh = reader_of([tmp_path]), reader_of([tmp_path])
+    drawn = [met.clip(rng(seed), (32, 32), 2) for seed in range(24)]
+    assert "dance" in met.faults and len(met) == 2, "it met an empty frame, and may have others"
+    # a process that met none draws the same
+    again = fresh.clip(rng(23), (32, 32), 2)
+    assert np.array_equal(again.foreground, drawn[23].foreground) and np.array_equal(again.alpha, drawn[23].alpha)
+    moving = [(one.alpha[0] != one.alpha[1]).any() for one in drawn]
+    assert np.mean(moving) > 0.7
+
+
 def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
     write_pair(tmp_path, "a", np.zeros((40, 40), np.uint8))
     reader = reader_of([tmp_path])
