@@ -35,7 +35,11 @@ class Objective(nn.Module):
             loss = segmentation(logits, nn.functional.interpolate(mask, logits.shape[-2:], mode="area"))
             return loss, {"segmentation": loss.detach()}
         losses = self._losses(outputs, pairs)
-        return losses.total, losses.parts
+        total = losses.total
+        if self.stage.refiner_alone:
+            # where no cell is chosen nothing else leads to what learns
+            total = total + 0.0 * sum(part.sum() for part in self.network.parameters() if part.requires_grad)
+        return total, losses.parts
 
     def _outputs(self, pairs: Pairs, is_segmentation: bool) -> Any:
         network: Any = self.network

@@ -64,6 +64,14 @@ def test_the_refine_stage_lowers_the_loss_of_all() -> None:
     assert parts_with_gradients(network, REFINE_STAGE, pairs) == {"backbone", "aspp", "decoder", "refiner"}
 
 
+def test_a_refiner_alone_that_no_cell_is_given_learns_nothing_and_fails_nowhere() -> None:
+    network = still(lambda: MattingRefine("mobilenetv2", 0.25, "thresholding", refine_threshold=1.0))
+    (group,) = trained(network, REFINER_STAGE)
+    total, _ = Objective(network, REFINER_STAGE, torch.float32)(make_pairs(), False)
+    total.backward()
+    assert total.isfinite() and all(not one.grad.any() for one in group["params"])
+
+
 def test_a_refiner_that_learns_alone_changes_nothing_else() -> None:
     network, pairs = still(lambda: MattingRefine("mobilenetv2", 0.25, "full")), make_pairs(side=128)
     before = {key: value.clone() for key, value in network.state_dict().items()}
