@@ -113,7 +113,10 @@ def _seen(pictures: Tensor, numbers: dict[str, Tensor]) -> Tensor:
 
 
 def _warped(pictures: Tensor, affine: Tensor) -> Tensor:
-    grid = F.affine_grid(affine, list(pictures.shape), align_corners=False)
+    height, width = pictures.shape[-2:]
+    # both sides run from -1 to 1: without their ratio a rotation would be a shear
+    sides = affine.new_tensor([[1, height / width, 1], [width / height, 1, 1]])
+    grid = F.affine_grid(affine * sides, list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 

@@ -16,6 +16,7 @@ F32 = NDArray[np.float32]
 SHADOW_SIDE = 16  # px of the small map that a shadow is enlarged from
 BEYOND = 0.25  # share of examples that go beyond the published ranges
 CLEAN = 0.08  # share whose plate is exact
+MOST_GAIN = 0.18  # published: by how much a plate is brighter or darker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,7 @@ def draw(rng: np.random.Generator, beyond_share: float = BEYOND) -> Disturbance:
     spread = 0.0 if exact else far
     return Disturbance(
         plate_affine=_affine(rng, spread),
-        plate_gain=_f32(np.exp(_triangle(rng, 0.16 * spread) + _triangle(rng, 0.05 * spread, 3))),
+        plate_gain=_f32(np.clip(_gain(rng, spread), 1 - MOST_GAIN * far, 1 + MOST_GAIN * far)),
         plate_offset=_f32(_triangle(rng, 0.025 * spread, 3)),
         shadow=_shadow(rng, 0.3 * far),
         look=_colour(rng, 0.06),
@@ -65,6 +66,11 @@ def draw(rng: np.random.Generator, beyond_share: float = BEYOND) -> Disturbance:
 def stack(drawn: list[Disturbance]) -> Disturbance:
     """Stack the numbers of N examples."""
     return Disturbance(*(np.stack([getattr(one, field.name) for one in drawn]) for field in fields(Disturbance)))
+
+
+def _gain(rng: np.random.Generator, spread: float) -> NDArray[np.float64]:
+    """Draw the plate's gain of each channel: mostly the same brightness, a little colour."""
+    return np.exp(_triangle(rng, 0.16 * spread) + _triangle(rng, 0.05 * spread, 3))
 
 
 def _affine(rng: np.random.Generator, spread: float) -> F32:

@@ -82,6 +82,18 @@ def test_a_plate_moves_by_the_share_of_the_side_and_frames_stay(x: float, y: flo
     assert torch.equal(pairs.frame, still.frame)
 
 
+def test_a_plate_is_turned_as_pixels_are_whatever_its_sides() -> None:
+    angle = np.deg2rad(20)
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    pairs, still = composed({"plate_affine": [[cos, -sin, 0], [sin, cos, 0]]}), composed()
+    middle = ((SIZE[1] - 1) / 2, (SIZE[0] - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(middle, 20, 1.0)
+    wanted = cv2.warpAffine(still.plate[0].permute(1, 2, 0).numpy(), matrix, SIZE[::-1])
+    found, inner = pairs.plate[0].permute(1, 2, 0).numpy(), slice(SIZE[0] // 3, -SIZE[0] // 3)
+    assert SIZE[0] != SIZE[1] and np.abs(found - wanted)[inner, inner].mean() < 0.02
+    assert np.abs(found - still.plate[0].permute(1, 2, 0).numpy())[inner, inner].mean() > 0.04
+
+
 def test_gain_and_offset_are_of_the_plate_alone() -> None:
     pairs, still = composed({"plate_gain": [0.8, 1, 0.9], "plate_offset": [0, 0.05, 0.02]}), composed()
     gain, offset = (torch.tensor(values)[None, :, None, None] for values in ([0.8, 1, 0.9], [0, 0.05, 0.02]))
