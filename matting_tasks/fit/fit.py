@@ -28,7 +28,7 @@ from matting_tasks.fit.state import load_state
 from matting_tasks.fit.stream import Sources
 from matting_tasks.fit.team import Team
 from matting_tasks.fit.trainer import StepDone, Training, Watch, train
-from matting_tasks.fit.validation import Validated, held_out, picture_rows, stage_size, validate
+from matting_tasks.fit.validation import HeldOut, Validated, held_out, picture_rows, stage_size, validate
 from models.fitted import PARAMETERS
 from models.safetensors_file import write_safetensors
 
@@ -163,7 +163,7 @@ class _Judge:
         self.sources = Sources(
             Pictures([Path(path) for path in plan.held_pictures]), Pictures([Path(p) for p in plan.plates])
         )
-        self.held: dict[tuple[int, int], list[Any]] = {}
+        self.held: dict[tuple[int, int], HeldOut] = {}
         self.undrawn = not (out / CURVES).is_file()
 
     def __call__(self, network: nn.Module, stage: Stage, step: int) -> None:
@@ -202,7 +202,7 @@ class _Judge:
         path = self.out / SCORES
         return tuple(json.loads(line) for line in path.read_text().splitlines()) if path.is_file() else ()
 
-    def _held(self, stage: Stage) -> list[Any]:
+    def _held(self, stage: Stage) -> HeldOut:
         key = (stage_size(stage), min(stage.n_frames, 8))
         if key not in self.held:
             self.held[key] = held_out(self.sources, self.plan.n_held_out, *key)
