@@ -55,7 +55,12 @@ def cluster() -> Iterator[None]:
         pytest.param(
             WorkersKilled("workers", 1, n_deeds=2, every_s=(0.1, 0.5), **SHORT), 1, marks=pytest.mark.slow, id="workers"
         ),
-        (WorkersTerminated("terminated", 1, n_deeds=1, every_s=(0.1, 0.5), kills=False, **SHORT), 1),
+        pytest.param(
+            WorkersTerminated("terminated", 1, n_deeds=1, every_s=(0.1, 0.5), kills=False, **SHORT),
+            1,
+            marks=pytest.mark.slow,
+            id="terminated",
+        ),
         pytest.param(OnRay("exits", 1, exit_chance=1 / 60, **SHORT), 0, marks=pytest.mark.slow, id="exits"),
         (NodesLost("nodes", 1, n_deeds=1, every_s=(0.1, 0.5), **SHORT), 1),
     ],
