@@ -43,9 +43,12 @@ class Disturbance:
     gamma: F32
 
 
-def draw(rng: np.random.Generator, beyond_share: float = BEYOND) -> Disturbance:
-    """Draw the numbers of one example; beyond_share, 0..1: how often they go beyond the published ranges."""
-    far = 2.0 if rng.random() < beyond_share else 1.0
+def draw(rng: np.random.Generator, beyond_share: float = BEYOND, strength: float = 1.0) -> Disturbance:
+    """Draw the numbers of one example.
+
+    strength: times the published ranges. beyond_share: 0..1, how often they are doubled.
+    """
+    far = strength * (2.0 if rng.random() < beyond_share else 1.0)
     exact = rng.random() < CLEAN
     spread = 0.0 if exact else far
     return Disturbance(

@@ -23,7 +23,7 @@ from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan, stages_asked
 from matting_tasks.fit.stages import BASE, RECURRENT, REFINE, Stage, stages_of
 from matting_tasks.fit.state import LAST, load_state
 from matting_tasks.fit.stream import Sources
-from matting_tasks.fit.validation import HeldOut, Validated, held_out, picture_rows, validate
+from matting_tasks.fit.validation import STRENGTH, HeldOut, Validated, held_out, picture_rows, validate
 from matting_tasks.metrics import Scores
 from models.base import MattingModel
 from models.checkpoints import load_state_dict
@@ -188,7 +188,7 @@ def _stream(plan: FitPlan, size: str) -> str:
     before = "people before the plates that it was fitted to, " if plan.plates else ""
     return (
         f"A held-out stream that training never draws from: {before}{size} pixels, frames and plates disturbed within "
-        "the published ranges, nobody in what is behind them."
+        f"{STRENGTH:g} of the published ranges, nobody in what is behind them."
     )
 
 

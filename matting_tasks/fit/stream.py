@@ -34,7 +34,7 @@ class StreamSettings:
 
     least_px and most_px: of the sides of frames, which are multiples of `multiple_px` and the same within a turn.
     plate_share: the share of backgrounds that are the user's own plates, found_share that of people who are the user's
-    own foregrounds; both 0..1 and of no effect where there are none. beyond_share: see `disturb.draw`.
+    own foregrounds; both 0..1 and of no effect where there are none. beyond_share, strength: see `disturb.draw`.
     camouflage_share: of people who wear what is behind them. beside: what every other turn is made by instead.
     """
 
@@ -47,6 +47,7 @@ class StreamSettings:
     plate_share: float = 0.5
     found_share: float = 0.5
     beyond_share: float = BEYOND
+    strength: float = 1.0
     camouflage_share: float = CAMOUFLAGE
     beside: StreamSettings | None = None
 
@@ -72,7 +73,7 @@ def make_turn(settings: StreamSettings, sources: Sources, turn: int, own: range,
         for place in own:
             rng = np.random.default_rng([settings.seed, _PLACE, step, place])
             layers.append(_make_layers(rng, people[place], settings, sources, size))
-            drawn.append(draw(rng, settings.beyond_share))
+            drawn.append(draw(rng, settings.beyond_share, settings.strength))
         batches.append(collate(layers, drawn))
     return batches
 

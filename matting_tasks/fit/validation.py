@@ -19,6 +19,7 @@ from matting_tasks.metrics import Scores, change_map, error_maps, mean_scores, s
 from models.base import MattingModel
 
 SEED = 20_261_121  # of the held-out stream, which no training draws from
+STRENGTH = 0.5  # of disturbances, times the published ranges: about where the check of plates begins to warn
 WARM_UP = 10  # times that a recurrent network sees the first frame before it counts, as in the main job
 BAND_SHARE = 1 / 40  # of the shorter side: how far the unknown region reaches beyond soft pixels
 
@@ -63,15 +64,23 @@ class HeldOut(Sequence[Pairs]):
         return compose(batch)
 
 
-def held_out(sources: Sources, n_examples: int, size_px: int, n_frames: int = 1) -> HeldOut:
+def held_out(sources: Sources, n_examples: int, size_px: int, n_frames: int = 1, strength: float = STRENGTH) -> HeldOut:
     """Make a held-out stream; for these arguments always the same.
 
-    Disturbances stay within the published ranges, beyond which a plate fails the check, and nobody wears what is behind
-    them, for where a frame is its plate there is nothing to be seen. Where the sources have plates, all are over them:
-    a network that is fitted to a rig is to be good there.
+    strength: how far frames and plates are disturbed, times the published ranges. Nobody wears what is behind them, for
+    where a frame is its plate there is nothing to be seen. Where the sources have plates, all are over them: a network
+    that is fitted to a rig is to be good there.
     """
     settings = StreamSettings(
-        SEED, 1, n_frames, size_px, size_px, plate_share=1.0, beyond_share=0.0, camouflage_share=0.0
+        SEED,
+        1,
+        n_frames,
+        size_px,
+        size_px,
+        plate_share=1.0,
+        beyond_share=0.0,
+        strength=strength,
+        camouflage_share=0.0,
     )
     # the first batch of each turn: a person of its own
     return HeldOut([make_turn(settings, sources, number, range(1), 1)[0] for number in range(n_examples)])

@@ -73,15 +73,16 @@ def test_pairs_are_composed_anew_the_same_in_any_order(held: HeldOut) -> None:
         held[3]
 
 
-def test_nobody_held_out_wears_what_is_behind_and_plates_are_within_the_published_ranges(
+def test_nobody_held_out_wears_what_is_behind_and_plates_are_within_a_share_of_the_published_ranges(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stream, "_camouflaged", None)  # whoever dresses a person like that fails
-    batches = held_out(SOURCES, 40, 32).batches
-    gains = torch.cat([batch.numbers["plate_gain"] for batch in batches])
-    noise = torch.cat([batch.numbers["noise"] for batch in batches])
-    assert float((gains - 1).abs().max()) < 0.24 and float(noise.max()) <= 0.03
-    assert float(gains.std()) > 0.03
+    for strength in (0.5, 1.0):
+        batches = held_out(SOURCES, 40, 32, strength=strength).batches
+        gains = torch.cat([batch.numbers["plate_gain"] for batch in batches])
+        noise = torch.cat([batch.numbers["noise"] for batch in batches])
+        assert 0.08 * strength < float((gains - 1).abs().max()) <= 0.18 * strength + 1e-6
+        assert 0.02 * strength < float(noise.max()) <= 0.03 * strength
 
 
 def test_clips_are_held_out_at_the_length_asked_for() -> None:
