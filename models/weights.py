@@ -42,7 +42,7 @@ RVM_ONNX = "rvm_mobilenetv3_fp32.onnx"
 RVM_ONNX_SHA256 = "88d4531297118f595bf2fd60f6f566aec2e559393802d1f436c380f0cbbd2828"
 RVM_ONNX_BYTES = 14_975_696
 # of the default's own weights, which are part of the package
-DEFAULT_SHA256 = "aba7173590e85eb2a8349945706322d1c1a4bdde4cbcc38ac15338ce4b17f92d"
+DEFAULT_SHA256 = "b9c3740079b8117e8b1554ae14b5cf2b7cec8f3960a4449dea4e35b8dd10bcfb"
 DEFAULT_BYTES = 10_263_320
 READ_BYTES = 1 << 20
 
