@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -34,6 +35,7 @@ class Board:
         kept = cut_curve(self._curve, after_step)
         self._scored = {(row.stage, row.step) for row in kept if any(name.startswith(SCORE) for name in row.numbers)}
         purge_step = 0 if after_step is None else after_step + 1
+        _wait_for_a_later_second(folder / EVENTS)
         self._events: Any = SummaryWriter(str(folder / EVENTS), purge_step=purge_step)
         self._events.flush()
 
@@ -71,3 +73,14 @@ class Board:
             self._events.add_scalar(name, value, row.step)
         self._events.flush()
         append_row(self._curve, row)
+
+
+def _wait_for_a_later_second(folder: Path) -> None:
+    """Wait until a new file's name sorts behind those of a folder, less than a second.
+
+    TensorBoard reads its files by name, which has the second, and of one second in any order.
+    """
+    seconds = [path.name.split(".")[3:4] for path in folder.glob("events.out.tfevents.*")]
+    now = time.time()
+    if [str(int(now))] in seconds:
+        time.sleep(int(now) + 1 - now)
