@@ -241,7 +241,7 @@ class _Run:
             raise FloatingPointError(
                 f"the loss of step {self.state.step} of stage {self.stage.name} is {numbers['total']}: the state of "
                 f"the last whole minute is in {self.training.folder}. Run the same command again: it goes on from "
-                "there, and most often passes. If not, begin anew with a lower --rate"
+                "there, and may pass. If it does not, begin anew with a lower --rate"
             )
         if not self.team.leads:
             return

@@ -38,7 +38,7 @@ class Validated:
 
 
 class HeldOut(Sequence[Pairs]):
-    """Pairs of one example each on the CPU, composed whenever they are asked for: 7 bytes a pixel lie in memory."""
+    """Pairs of one example each on the CPU, composed whenever asked for: of a still 7 bytes a pixel are kept."""
 
     def __init__(self, batches: Sequence[Batch], first: int = 0) -> None:
         """Hold batches of one example each; first: the number of the first, by which its noise is drawn."""
