@@ -40,6 +40,7 @@ class S3Client:
         self._meter = meter
         texts, numbers, switches = _parse_options(options)
         session = AioSession(profile=texts.pop("profile", None))
+        session.register("before-send.s3", _send_body_at_once)
         session.register("before-send.s3", self._count_request)
         session.register("response-received.s3", self._count_answer)
         self._deadline_s = numbers["deadline"]
@@ -146,6 +147,11 @@ def status_of(err: OSError) -> int | None:
     answer = getattr(err.__cause__, "response", {})
     status: int | None = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status
+
+
+def _send_body_at_once(request: Any, **_: Any) -> None:
+    """Ask for no word of the server before the body is sent: aiohttp waits for that word without any limit of time."""
+    request.headers.pop("Expect", None)
 
 
 def _check_length(answer: Any, n_bytes: int) -> None:

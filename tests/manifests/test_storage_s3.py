@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +64,15 @@ def _paths(folder: Folder, prefix: str = "") -> list[str]:
 
 def _run_at_once(*calls: Callable[[], object]) -> list[object]:
     """Run the calls on threads that start together; return their answers in order."""
-    barrier, answers = threading.Barrier(len(calls)), [None] * len(calls)
+    barrier = threading.Barrier(len(calls))
 
-    def run(index: int) -> None:
+    def run(call: Callable[[], object]) -> object:
         barrier.wait(10)
-        answers[index] = calls[index]()
+        return call()
 
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return answers
+    with futures.ThreadPoolExecutor(len(calls)) as threads:
+        answers = [threads.submit(run, call) for call in calls]
+        return [answer.result(120) for answer in answers]
 
 
 NAMES = ["a", "deep/er/file.bin", "with space", "with+plus", "a=b&c", "per%20cent", "ünï/çødé 私", "#hash", "~(x)'[1]*"]
@@ -287,7 +285,7 @@ Hold = Callable[[str, str], object]
 
 
 @contextlib.contextmanager
-def _slow_way(endpoint: str, hold: Hold) -> Iterator[str]:
+def _slow_way(endpoint: str, hold: Hold, says_continue: bool = True) -> Iterator[str]:
     """Serve `endpoint` on another port; `hold` (method, path) is run before an answer is passed on."""
     address = urllib.parse.urlsplit(endpoint)
 
@@ -315,6 +313,9 @@ def _slow_way(endpoint: str, hold: Hold) -> Iterator[str]:
 
         do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass_on
 
+        def handle_expect_100(self) -> bool:
+            return super().handle_expect_100() if says_continue else True
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
@@ -327,6 +328,13 @@ def _slow_way(endpoint: str, hold: Hold) -> Iterator[str]:
         finally:
             proxy.shutdown()
             serving.join(10)
+
+
+def test_object_is_put_by_a_server_that_never_says_that_the_body_may_come(rclone_s3: Server) -> None:
+    with _slow_way(rclone_s3.endpoint, lambda method, path: None, says_continue=False) as endpoint:
+        url, options = rclone_s3.new_bucket(), {"endpoint_url": endpoint, "deadline": "10"}
+        open_folder(url, rclone_s3.options | options).write_atomic("a", b"12345")
+        assert open_folder(url, rclone_s3.options).read("a") == b"12345"
 
 
 def _pair(server: Server, endpoint: str) -> tuple[Folder, Folder]:
