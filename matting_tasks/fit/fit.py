@@ -110,7 +110,7 @@ def fit(
         tell.step(done)
 
     try:
-        ended = train(network, training, Watch(step, judge, tell.stop), team)
+        ended = train(network, training, Watch(step, judge, tell.stop, tell.warn), team)
     finally:
         if board is not None:
             board.close()

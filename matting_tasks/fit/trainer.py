@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -24,11 +23,10 @@ from matting_tasks.fit.state import TrainingState, load_state, save_state
 from matting_tasks.fit.stream import Sources, StreamSettings
 from matting_tasks.fit.team import Team
 
-log = logging.getLogger(__name__)
-
 CLIP_NORM = 1.0
 WEIGHT_DECAY = 1e-3
-MOST_SKIPPED = 2  # steps one after the other whose gradients are no numbers
+TRIES = 3  # of a gradient that is no number, as a CPU under load computed some in bf16 that were sound the next time
+MOST_SKIPPED = 2  # steps one after the other whose gradients are no numbers in any try
 SAVE_S = 60.0
 PLATE_SHARE = 0.75  # of backgrounds, where there are plates of the user's own
 
@@ -78,6 +76,7 @@ class Watch:
     step: Callable[[StepDone], None] = lambda done: None
     validate: Callable[[nn.Module, Stage, int], None] = lambda network, stage, step: None
     stop: Callable[[], bool] = lambda: False
+    warn: Callable[[str], None] = lambda text: None
 
 
 def train(network: nn.Module, training: Training, watch: Watch, team: Team | None = None) -> bool:
@@ -159,7 +158,7 @@ class _Run:
         clock = _Clock(first, state.seconds)
         for step, batch in self._batches(limit):
             clock.begin(step)
-            losses = self._step(step, batch)
+            losses = self._step(step, batch, watch.warn)
             state.step, state.seconds = step + 1, clock.seconds()
             if state.n_steps is None and state.step >= PACE_TO:
                 self._set_pace(clock.pace(state.step))
@@ -206,28 +205,45 @@ class _Run:
         share = Share(self.team.rank, self.team.size)
         return batches(settings, training.sources, steps, training.n_processes, share)
 
-    def _step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """Take one step: all that is random in it comes from its number."""
-        torch.manual_seed(hash((self.training.seed, self.state.stage, step, self.team.rank)) % 2**63)
-        pairs = compose(batch.to(self.training.device))
-        every = self.stage.segmentation_every
-        set_to_learn(self.network, self.stage)
+    def _step(self, step: int, batch: Batch, warn: Callable[[str], None]) -> dict[str, Tensor]:
+        """Take one step, unless its gradient is no number: that would spoil all weights."""
         rate = rate_at(step, self.state.n_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["highest"]
-        total, parts = self.objective(pairs, bool(every) and step % every == every - 1)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        # a gradient that is no number, seen twice in some 14,000 steps of bf16 on a CPU, would spoil all weights
+        place = f"step {step + 1} of stage {self.stage.name}"
+        for number in range(TRIES):
+            total, parts, norm = self._gradient(step, batch)
+            if bool(norm.isfinite()):
+                break
+            warn(f"{place}: its gradient is {norm:g}" + (", and is computed again" if number < TRIES - 1 else ""))
         if bool(norm.isfinite()):
             self.optimizer.step()
             self.average.follow(self.network, step)
             self.n_skipped = 0
         else:
-            log.warning("step %d of stage %s: its gradient is %s, and is left out", step + 1, self.stage.name, norm)
+            warn(f"{place} is left out")
             self.n_skipped += 1
         self.optimizer.zero_grad(set_to_none=True)
-        return {"total": total.detach() if self.n_skipped <= MOST_SKIPPED else norm, **parts}
+        return {"total": total if self.n_skipped <= MOST_SKIPPED else norm, **parts}
+
+    def _gradient(self, step: int, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Compute the clipped gradient of a step: all that is random in it comes from its number.
+
+        Returns the loss, its parts and the gradient's norm. Where that is no number, statistics stay as they were.
+        """
+        torch.manual_seed(hash((self.training.seed, self.state.stage, step, self.team.rank)) % 2**63)
+        self.optimizer.zero_grad(set_to_none=True)
+        pairs = compose(batch.to(self.training.device))
+        every = self.stage.segmentation_every
+        set_to_learn(self.network, self.stage)
+        statistics = [buffer.clone() for buffer in self.network.buffers()]
+        total, parts = self.objective(pairs, bool(every) and step % every == every - 1)
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+        if not bool(norm.isfinite()):
+            for buffer, before in zip(self.network.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+        return total.detach(), parts, norm
 
     def _set_pace(self, seconds_a_step: float) -> None:
         """Choose the number of steps once, by what they cost; a resumed training keeps it, so it is saved soon."""

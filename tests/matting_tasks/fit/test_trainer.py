@@ -159,16 +159,42 @@ def nan_gradient(out: Tensor) -> Tensor:
     return out + (out * 0).sqrt() * 0
 
 
-def test_a_gradient_that_is_no_number_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    network, seen = Tiny(), Seen()
+def test_a_gradient_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    network, seen, warned = Tiny(), Seen(), list[str]()
 
     def step(done: StepDone) -> None:
         seen.steps.append(done)
         network.fault = nan_gradient if done.step in (3, 4) else (lambda out: out)
 
-    assert train(network, training(tmp_path), Watch(step)) and weights(network).isfinite().all()
+    watch = Watch(step, warn=warned.append)
+    assert train(network, training(tmp_path), watch) and weights(network).isfinite().all()
     assert len(seen.steps) == len({done.step for done in seen.steps}) > 5
-    assert [record.args[0] for record in caplog.records if "left out" in record.message] == [4, 5]  # type: ignore[index]
+    left_out = [text for text in warned if "left out" in text]
+    assert left_out == [f"step {number} of stage first is left out" for number in (4, 5)]
+
+
+def inf_layers(out: Tensor) -> Tensor:
+    return out * math.inf
+
+
+@pytest.mark.parametrize("fault", [nan_loss, nan_gradient, inf_layers])
+def test_a_gradient_that_is_no_number_once_changes_nothing(tmp_path: Path, fault: Callable[[Tensor], Tensor]) -> None:
+    undisturbed, network, whole, seen, warned = Tiny(), Tiny(), Seen(), Seen(), list[str]()
+    assert train(undisturbed, training(tmp_path / "undisturbed"), whole.watch())
+
+    def break_once(out: Tensor) -> Tensor:
+        network.fault = lambda out: out
+        return fault(out)
+
+    def step(done: StepDone) -> None:
+        seen.steps.append(done)
+        if done.step in (4, 7):
+            network.fault = break_once
+
+    assert train(network, training(tmp_path / "disturbed"), Watch(step, warn=warned.append))
+    assert len(warned) == 2 and all("computed again" in text for text in warned)
+    assert seen.losses() == whole.losses()
+    assert torch.equal(weights(network), weights(undisturbed)), "nor the statistics of BatchNorm"
 
 
 @pytest.mark.parametrize(("fault", "last"), [(nan_loss, 4), (nan_gradient, 6)])
