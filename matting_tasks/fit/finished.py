@@ -23,7 +23,7 @@ from matting_tasks.fit.plan import IMAGENET, SCRATCH, FitPlan, stages_asked
 from matting_tasks.fit.stages import BASE, RECURRENT, REFINE, Stage, stages_of
 from matting_tasks.fit.state import LAST, load_state
 from matting_tasks.fit.stream import Sources
-from matting_tasks.fit.validation import STRENGTH, HeldOut, Validated, held_out, picture_rows, validate
+from matting_tasks.fit.validation import STREAM, HeldOut, Validated, held_out, picture_rows, validate
 from matting_tasks.metrics import Scores
 from models.base import MattingModel
 from models.checkpoints import load_state_dict
@@ -104,7 +104,7 @@ def score_start(plan: FitPlan, out: Path, device: str, imagenet: Path | None) ->
         network = make_network(plan.model, _as_it_began(plan), plan.start, imagenet, plan.seed).eval().to(device)
         found = validate(network, held_for_card(plan), device)  # type: ignore[arg-type]
         scores = _to_json(_scored("before", found))
-        write_whole(out / BEFORE, json.dumps({"asked": plan.asked(), **scores}).encode())
+        write_whole(out / BEFORE, json.dumps({"asked": plan.asked(), "stream": STREAM, **scores}).encode())
         known = _read_before(plan, out)
     return known
 
@@ -123,7 +123,7 @@ def _read_before(plan: FitPlan, out: Path) -> Scored | None:
     if not (out / BEFORE).is_file():
         return None
     found = json.loads((out / BEFORE).read_text())
-    if found.get("asked") != plan.asked() or "mad_error" not in found:  # of a version that held out other pairs
+    if found.get("asked") != plan.asked() or found.get("stream") != STREAM:
         return None
     return _from_json("before", found)
 
@@ -188,7 +188,7 @@ def _stream(plan: FitPlan, size: str) -> str:
     before = "people before the plates that it was fitted to, " if plan.plates else ""
     return (
         f"A held-out stream that training never draws from: {before}{size} pixels, frames and plates disturbed within "
-        f"{STRENGTH:g} of the published ranges, nobody in what is behind them."
+        "the published ranges, nobody in what is behind them."
     )
 
 

@@ -28,7 +28,7 @@ from matting_tasks.fit.state import load_state
 from matting_tasks.fit.stream import Sources
 from matting_tasks.fit.team import Team
 from matting_tasks.fit.trainer import StepDone, Training, Watch, train
-from matting_tasks.fit.validation import HeldOut, Validated, held_out, picture_rows, stage_size, validate
+from matting_tasks.fit.validation import STREAM, HeldOut, Validated, held_out, picture_rows, stage_size, validate
 from models.fitted import PARAMETERS
 from models.safetensors_file import write_safetensors
 
@@ -170,7 +170,13 @@ class _Judge:
         held = self._held(stage)
         found = validate(network, held, self.device, stage)  # type: ignore[arg-type]
         self.tell.validated(stage.name, step, found)
-        row = {"stage": stage.name, "step": step, "whole": asdict(found.whole), "unknown": asdict(found.unknown)}
+        row = {
+            "stage": stage.name,
+            "step": step,
+            "stream": STREAM,
+            "whole": asdict(found.whole),
+            "unknown": asdict(found.unknown),
+        }
         rows = [*(one for one in self.history() if (one["stage"], one["step"]) != (stage.name, step)), row]
         write_whole(self.out / SCORES, "".join(json.dumps(one) + "\n" for one in rows).encode())
         sheet = contact_sheet(
@@ -198,9 +204,10 @@ class _Judge:
             write_whole(self.out / SCORES, "".join(json.dumps(one) + "\n" for one in kept).encode())
 
     def history(self) -> tuple[dict[str, Any], ...]:
-        """Return the scores so far."""
+        """Return the scores so far, without those on the held-out stream of another version."""
         path = self.out / SCORES
-        return tuple(json.loads(line) for line in path.read_text().splitlines()) if path.is_file() else ()
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        return tuple(row for row in rows if row.get("stream") == STREAM)
 
     def _held(self, stage: Stage) -> HeldOut:
         key = (stage_size(stage), min(stage.n_frames, 8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_end(whole: tuple[Path, Told,
         assert one[name] == other[name], name
     losses = [[row.numbers.get("loss/total") for row in read_curve(out / "curve.csv")] for out in (whole[0], tmp_path)]
     assert losses[0] == losses[1]
+
+
+def test_scores_on_the_held_out_stream_of_another_version_are_forgotten(
+    whole: tuple[Path, Told, Fitted], tmp_path: Path
+) -> None:
+    out = shutil.copytree(whole[0], tmp_path / "out")
+    first, last = (json.loads(line) for line in (out / SCORES).read_text().splitlines())
+    (out / SCORES).write_text(json.dumps({**first, "stream": first["stream"] - 1}) + "\n" + json.dumps(last) + "\n")
+    fitted = fit_here(tiny_plan(), out, Told())
+    assert fitted is not None and [row["step"] for row in fitted.scores] == [last["step"]]
 
 
 def test_a_fit_that_has_ended_trains_nothing_again(whole: tuple[Path, Told, Fitted]) -> None:
