@@ -23,17 +23,18 @@ class Board:
     one has a board.
     """
 
-    def __init__(self, folder: Path, after_step: int | None = None) -> None:
+    def __init__(self, folder: Path, after_step: int | None = None, keeps_scores: bool = True) -> None:
         """Open the board of a folder, and drop what it tells of steps after the one a training goes on from.
 
         after_step: the last step of the state that is gone on with; None begins anew, with all dropped. TensorBoard
-        leaves out dropped steps by a mark in the new file. Raises OSError, and UsageError for a `curve.csv` that is no
-        curve.
+        leaves out dropped steps by a mark in the new file. keeps_scores: False drops those so far, of a stream that
+        does not compare, from the table; TensorBoard keeps them. Raises OSError, and UsageError for a `curve.csv` that
+        is no curve.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._curve = folder / CURVE
-        kept = cut_curve(self._curve, after_step)
-        self._scored = {(row.stage, row.step) for row in kept if any(name.startswith(SCORE) for name in row.numbers)}
+        kept = cut_curve(self._curve, after_step, keeps_scores)
+        self._scored = {(row.stage, row.step) for row in kept if row.has_scores}
         purge_step = 0 if after_step is None else after_step + 1
         _wait_for_a_later_second(folder / EVENTS)
         self._events: Any = SummaryWriter(str(folder / EVENTS), purge_step=purge_step)

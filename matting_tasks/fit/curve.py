@@ -25,6 +25,11 @@ class Row:
     stage: str
     numbers: dict[str, float]
 
+    @property
+    def has_scores(self) -> bool:
+        """Whether it is of a validation."""
+        return any(name.startswith(SCORE) for name in self.numbers)
+
 
 def append_row(path: Path, row: Row) -> None:
     """Add a row in one write, so that a killed process leaves whole rows; for a new column write the table anew."""
@@ -50,9 +55,12 @@ def read_curve(path: Path) -> list[Row]:
         raise UsageError(f"{path} is not the curve of a training ({err}): move it away to begin a new one") from err
 
 
-def cut_curve(path: Path, after_step: int | None) -> list[Row]:
-    """Drop the rows after a step, all for None, and return the rest. Raises UsageError as `read_curve` does."""
-    rows = read_curve(path)
+def cut_curve(path: Path, after_step: int | None, keeps_scores: bool = True) -> list[Row]:
+    """Drop the rows after a step, all for None, and return the rest. Raises UsageError as `read_curve` does.
+
+    keeps_scores: False drops those of validations besides.
+    """
+    rows = [row for row in read_curve(path) if keeps_scores or not row.has_scores]
     kept = [row for row in rows if after_step is not None and row.step <= after_step]
     if kept:
         _write(path, _columns(path)[len(PLACE) :], kept)

@@ -84,7 +84,8 @@ def fit(
     known = _faults(sources)
     state = load_state(out / STATE)
     done = None if state is None else state.done + state.step
-    board = Board(out, done) if team.leads else None
+    has_others = any(row.get("stream") != STREAM for row in _read_scores(out))
+    board = Board(out, done, keeps_scores=not has_others) if team.leads else None
     judge = _Judge(plan, out, device, tell, board)
     if team.leads:
         judge.forget_after(done)
@@ -198,22 +199,25 @@ class _Judge:
         self.undrawn = False
 
     def forget_after(self, step: int | None) -> None:
-        """Drop the scores after a step, all for None: training goes on from there, and judges anew."""
+        """Drop the scores after a step, all for None, and those on another stream: training goes on from there."""
         kept = [one for one in self.history() if step is not None and one["step"] <= step]
-        if len(kept) < len(self.history()):
+        if len(kept) < len(_read_scores(self.out)):
             write_whole(self.out / SCORES, "".join(json.dumps(one) + "\n" for one in kept).encode())
 
     def history(self) -> tuple[dict[str, Any], ...]:
         """Return the scores so far, without those on the held-out stream of another version."""
-        path = self.out / SCORES
-        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-        return tuple(row for row in rows if row.get("stream") == STREAM)
+        return tuple(row for row in _read_scores(self.out) if row.get("stream") == STREAM)
 
     def _held(self, stage: Stage) -> HeldOut:
         key = (stage_size(stage), min(stage.n_frames, 8))
         if key not in self.held:
             self.held[key] = held_out(self.sources, self.plan.n_held_out, *key)
         return self.held[key]
+
+
+def _read_scores(out: Path) -> list[dict[str, Any]]:
+    path = out / SCORES
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def check_same(plan: FitPlan, out: Path) -> None:

@@ -212,24 +212,26 @@ class _Run:
             group["lr"] = rate * group["highest"]
         place = f"step {step + 1} of stage {self.stage.name}"
         for number in range(TRIES):
-            total, parts, norm = self._gradient(step, batch)
-            if bool(norm.isfinite()):
+            total, parts, norm, is_sound = self._gradient(step, batch)
+            if is_sound:
                 break
             warn(f"{place}: its gradient is {norm:g}" + (", and is computed again" if number < TRIES - 1 else ""))
-        if bool(norm.isfinite()):
+        if is_sound:
             self.optimizer.step()
             self.average.follow(self.network, step)
             self.n_skipped = 0
         else:
-            warn(f"{place} is left out")
             self.n_skipped += 1
+            if bool(total.isfinite()) and self.n_skipped <= MOST_SKIPPED:
+                warn(f"{place} is left out")
         self.optimizer.zero_grad(set_to_none=True)
         return {"total": total if self.n_skipped <= MOST_SKIPPED else norm, **parts}
 
-    def _gradient(self, step: int, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def _gradient(self, step: int, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor, bool]:
         """Compute the clipped gradient of a step: all that is random in it comes from its number.
 
-        Returns the loss, its parts and the gradient's norm. Where that is no number, statistics stay as they were.
+        Returns the loss, its parts, the gradient's norm, and whether these are numbers for the whole team. Where not,
+        statistics stay as they were.
         """
         torch.manual_seed(hash((self.training.seed, self.state.stage, step, self.team.rank)) % 2**63)
         self.optimizer.zero_grad(set_to_none=True)
@@ -240,10 +242,11 @@ class _Run:
         total, parts = self.objective(pairs, bool(every) and step % every == every - 1)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        if not bool(norm.isfinite()):
+        is_sound = not self.team.agrees(not bool((norm + total.detach()).isfinite()))
+        if not is_sound:
             for buffer, before in zip(self.network.buffers(), statistics, strict=True):
                 buffer.copy_(before)
-        return total.detach(), parts, norm
+        return total.detach(), parts, norm, is_sound
 
     def _set_pace(self, seconds_a_step: float) -> None:
         """Choose the number of steps once, by what they cost; a resumed training keeps it, so it is saved soon."""

@@ -63,7 +63,7 @@ def _paths(folder: Folder, prefix: str = "") -> list[str]:
 
 
 def _run_at_once(*calls: Callable[[], object]) -> list[object]:
-    """Run the calls on threads that start together; return their answers in order."""
+    """Run the calls on threads that start together; return their answers in order, or raise what one raised."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], object]) -> object:
@@ -71,8 +71,7 @@ def _run_at_once(*calls: Callable[[], object]) -> list[object]:
         return call()
 
     with futures.ThreadPoolExecutor(len(calls)) as threads:
-        answers = [threads.submit(run, call) for call in calls]
-        return [answer.result(120) for answer in answers]
+        return [answer.result() for answer in [threads.submit(run, call) for call in calls]]
 
 
 NAMES = ["a", "deep/er/file.bin", "with space", "with+plus", "a=b&c", "per%20cent", "ünï/çødé 私", "#hash", "~(x)'[1]*"]

@@ -98,7 +98,10 @@ def test_scores_on_the_held_out_stream_of_another_version_are_forgotten(
     first, last = (json.loads(line) for line in (out / SCORES).read_text().splitlines())
     (out / SCORES).write_text(json.dumps({**first, "stream": first["stream"] - 1}) + "\n" + json.dumps(last) + "\n")
     fitted = fit_here(tiny_plan(), out, Told())
-    assert fitted is not None and [row["step"] for row in fitted.scores] == [last["step"]]
+    assert fitted is not None and fitted.scores == (last,)
+    assert (out / SCORES).read_text() == json.dumps(last) + "\n"
+    rows = read_curve(out / "curve.csv")
+    assert len(rows) == 4 and not any(row.has_scores for row in rows), "it does not say on which stream"
 
 
 def test_a_fit_that_has_ended_trains_nothing_again(whole: tuple[Path, Told, Fitted]) -> None:

@@ -168,16 +168,13 @@ def test_a_gradient_that_is_no_number_is_left_out(tmp_path: Path) -> None:
 
     watch = Watch(step, warn=warned.append)
     assert train(network, training(tmp_path), watch) and weights(network).isfinite().all()
+    assert network.rest[0].num_batches_tracked == len(seen.steps) - 2, "nor has it told BatchNorm anything"  # type: ignore[union-attr]
     assert len(seen.steps) == len({done.step for done in seen.steps}) > 5
     left_out = [text for text in warned if "left out" in text]
     assert left_out == [f"step {number} of stage first is left out" for number in (4, 5)]
 
 
-def inf_layers(out: Tensor) -> Tensor:
-    return out * math.inf
-
-
-@pytest.mark.parametrize("fault", [nan_loss, nan_gradient, inf_layers])
+@pytest.mark.parametrize("fault", [nan_loss, nan_gradient])
 def test_a_gradient_that_is_no_number_once_changes_nothing(tmp_path: Path, fault: Callable[[Tensor], Tensor]) -> None:
     undisturbed, network, whole, seen, warned = Tiny(), Tiny(), Seen(), Seen(), list[str]()
     assert train(undisturbed, training(tmp_path / "undisturbed"), whole.watch())
