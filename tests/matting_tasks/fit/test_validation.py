@@ -16,12 +16,13 @@ from matting_tasks.fit.pictures import Pictures
 from matting_tasks.fit.records import Cutout
 from matting_tasks.fit.stages import BASE_STAGE, RECURRENT_STAGES, REFINE_STAGE
 from matting_tasks.fit.stream import Sources
-from matting_tasks.fit.validation import HeldOut, held_out, picture_rows, stage_size, standard_error, validate
+from matting_tasks.fit.validation import STREAM, HeldOut, held_out, picture_rows, stage_size, standard_error, validate
 from models.base import Matte
 from models.bgmv2 import CoarseOutput
 
 SOURCES = Sources(Pictures([]), Pictures([]))
 MAGENTA = (250, 5, 245)
+MEANS = {3: [(0.4160, 0.3458, 0.4822), (0.4028, 0.4791, 0.3881), (0.4792, 0.4852, 0.3283)]}  # frame, plate, alpha
 
 
 class Constant:
@@ -63,6 +64,12 @@ def test_held_out_pairs_are_the_same_again_and_each_another(held: HeldOut) -> No
     for one, same in zip(held, again, strict=False):
         assert all(torch.equal(part, other) for part, other in zip(one, same, strict=True))
     assert held[0].frame.shape == (1, 1, 3, 64, 64) and not torch.equal(held[0].frame, held[1].frame)
+
+
+def test_the_held_out_stream_is_the_one_of_its_number(held: HeldOut) -> None:
+    """Where this fails, the pairs are other ones than those that scores were written of: raise STREAM."""
+    means = [[float(part.mean()) for part in (pairs.frame, pairs.plate, pairs.alpha)] for pairs in held]
+    assert means == [pytest.approx(of_pair, abs=2e-3) for of_pair in MEANS[STREAM]]
 
 
 def test_pairs_are_composed_anew_the_same_in_any_order(held: HeldOut) -> None:
