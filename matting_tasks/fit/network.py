@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from matting_tasks.fit.plan import IMAGENET, SCRATCH
 from models.checkpoints import identify, load_state_dict, load_strict
@@ -35,7 +36,36 @@ def make_network(
         imagenet_start(network, read_imagenet(imagenet), PLATE_WEIGHT)
     elif start not in (SCRATCH, IMAGENET):
         _load(network, model, Path(start))
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    planes_where_needed(network)
+    return network
+
+
+def planes_where_needed(network: nn.Module) -> None:
+    """Have dilated depthwise convolutions compute on planes (NCHW) while they learn on a CPU, and give channels last.
+
+    On channels last oneDNN's weight gradient of these in bf16 is off by more than its own size from 27 pixels a side
+    on, and reads memory that nobody wrote: some gradients are 1e32 or inf. Seen with torch 2.13 on an AMD EPYC with
+    avx512_bf16; those in float32, of planes, of other convolutions and of the input are right.
+    """
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d) and part.groups > 1 and max(cast(tuple[int, ...], part.dilation)) > 1:
+            # strides that say planes: one of its sides is 1, and the weights' format decides as well as the input's
+            part.weight.data = part.weight.data.clone(memory_format=torch.contiguous_format)
+            part.register_forward_pre_hook(_to_planes)
+            part.register_forward_hook(_to_channels_last)
+
+
+def _to_planes(part: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+    return (args[0].contiguous() if _learns_on_cpu(args[0]) else args[0],)
+
+
+def _to_channels_last(part: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
+    return output.contiguous(memory_format=torch.channels_last) if _learns_on_cpu(output) else output
+
+
+def _learns_on_cpu(pictures: Tensor) -> bool:
+    return pictures.device.type == "cpu" and torch.is_grad_enabled()
 
 
 def _load(network: nn.Module, model: str, path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from reference_weights import write_reference_checkpoint
 from torch import Tensor, nn
 
-from matting_tasks.fit.network import make_network
+from matting_tasks.fit.network import make_network, planes_where_needed
 from matting_tasks.fit.plan import IMAGENET, SCRATCH
 from models.backbones.mobilenetv2 import MobileNetV2
 from models.checkpoints import load_state_dict
@@ -54,6 +54,42 @@ def test_it_is_built_with_its_parameters_and_learns() -> None:
     assert all(one.requires_grad for one in network.parameters())
     with pytest.raises(ValueError, match="colour"):
         make_network(REFINE, {"colour": 1}, SCRATCH, None, 0)
+
+
+def dilated(size: int) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(96, 96, size, padding=size - 1, dilation=2, groups=96)).to(
+        memory_format=torch.channels_last  # type: ignore[call-overload]
+    )
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_the_gradient_of_a_dilated_depthwise_convolution_in_bf16_is_that_of_float32(size: int) -> None:
+    """On channels last oneDNN's is off by more than its own size."""
+    pictures = torch.randn(2, 96, 32, 35).contiguous(memory_format=torch.channels_last)
+    towards, gradients = torch.randn(2, 96, 32, 35).contiguous(memory_format=torch.channels_last), []
+    for precision in (torch.float32, torch.bfloat16):
+        network = dilated(size)
+        planes_where_needed(network)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            output = network(pictures)
+        assert output.is_contiguous(memory_format=torch.channels_last)
+        output.backward(towards.to(output.dtype))
+        gradients.append(network[0].weight.grad)
+    true, found = gradients
+    assert (found - true).abs().max() < 0.02 * true.abs().max()
+
+
+@pytest.mark.parametrize("model", [REFINE, "rvm-mobilenetv3"])
+def test_dilated_depthwise_convolutions_learn_on_planes(model: str) -> None:
+    seen = []
+    network = make_network(model, {}, SCRATCH, None, 0)
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d) and part.groups > 1 and part.dilation != (1, 1):
+            part.register_forward_pre_hook(lambda part, args: seen.append((part.weight.stride(), args[0].stride())))
+            part(torch.rand(1, part.in_channels, 40, 40).contiguous(memory_format=torch.channels_last))
+    assert len(seen) == 3
+    assert all(weight[0] == weight[1] and pictures[1] == 1600 for weight, pictures in seen)
 
 
 def test_imagenet_fills_the_backbone_and_noise_the_rest(imagenet_file: Path) -> None:
