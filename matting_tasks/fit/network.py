@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +48,7 @@ def planes_where_needed(network: nn.Module) -> None:
     avx512_bf16; those in float32, of planes, of other convolutions and of the input are right.
     """
     for part in network.modules():
-        if isinstance(part, nn.Conv2d) and part.groups > 1 and max(cast(tuple[int, ...], part.dilation)) > 1:
+        if isinstance(part, nn.Conv2d) and part.groups > 1 and max(part.dilation) > 1:
             # strides that say planes: one of its sides is 1, and the weights' format decides as well as the input's
             part.weight.data = part.weight.data.clone(memory_format=torch.contiguous_format)
             part.register_forward_pre_hook(_to_planes)

@@ -25,8 +25,7 @@ from matting_tasks.fit.team import Team
 
 CLIP_NORM = 1.0
 WEIGHT_DECAY = 1e-3
-TRIES = 3  # of a gradient that is no number, as a CPU under load computed some in bf16 that were sound the next time
-MOST_SKIPPED = 2  # steps one after the other whose gradients are no numbers in any try
+MOST_SKIPPED = 2  # steps one after the other whose gradients are no numbers
 SAVE_S = 60.0
 PLATE_SHARE = 0.75  # of backgrounds, where there are plates of the user's own
 
@@ -206,47 +205,33 @@ class _Run:
         return batches(settings, training.sources, steps, training.n_processes, share)
 
     def _step(self, step: int, batch: Batch, warn: Callable[[str], None]) -> dict[str, Tensor]:
-        """Take one step, unless its gradient is no number: that would spoil all weights."""
-        rate = rate_at(step, self.state.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["highest"]
-        place = f"step {step + 1} of stage {self.stage.name}"
-        for number in range(TRIES):
-            total, parts, norm, is_sound = self._gradient(step, batch)
-            if is_sound:
-                break
-            warn(f"{place}: its gradient is {norm:g}" + (", and is computed again" if number < TRIES - 1 else ""))
-        if is_sound:
-            self.optimizer.step()
-            self.average.follow(self.network, step)
-            self.n_skipped = 0
-        else:
-            self.n_skipped += 1
-            if bool(total.isfinite()) and self.n_skipped <= MOST_SKIPPED:
-                warn(f"{place} is left out")
-        self.optimizer.zero_grad(set_to_none=True)
-        return {"total": total if self.n_skipped <= MOST_SKIPPED else norm, **parts}
+        """Take one step: all that is random in it comes from its number.
 
-    def _gradient(self, step: int, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor, bool]:
-        """Compute the clipped gradient of a step: all that is random in it comes from its number.
-
-        Returns the loss, its parts, the gradient's norm, and whether these are numbers for the whole team. Where not,
-        statistics stay as they were.
+        One whose gradient is no number for any of the team would spoil all weights, and is left out.
         """
         torch.manual_seed(hash((self.training.seed, self.state.stage, step, self.team.rank)) % 2**63)
-        self.optimizer.zero_grad(set_to_none=True)
         pairs = compose(batch.to(self.training.device))
         every = self.stage.segmentation_every
         set_to_learn(self.network, self.stage)
+        rate = rate_at(step, self.state.n_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["highest"]
         statistics = [buffer.clone() for buffer in self.network.buffers()]
         total, parts = self.objective(pairs, bool(every) and step % every == every - 1)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        is_sound = not self.team.agrees(not bool((norm + total.detach()).isfinite()))
-        if not is_sound:
+        if self.team.agrees(not bool((norm + total.detach()).isfinite())):
+            self.n_skipped += 1
             for buffer, before in zip(self.network.buffers(), statistics, strict=True):
                 buffer.copy_(before)
-        return total.detach(), parts, norm, is_sound
+            if self.n_skipped <= MOST_SKIPPED:
+                warn(f"step {step + 1} of stage {self.stage.name} is left out: its gradient is {norm:g}")
+        else:
+            self.optimizer.step()
+            self.average.follow(self.network, step)
+            self.n_skipped = 0
+        self.optimizer.zero_grad(set_to_none=True)
+        return {"total": total.detach() if self.n_skipped <= MOST_SKIPPED else norm, **parts}
 
     def _set_pace(self, seconds_a_step: float) -> None:
         """Choose the number of steps once, by what they cost; a resumed training keeps it, so it is saved soon."""
