@@ -43,9 +43,9 @@ def make_network(
 def planes_where_needed(network: nn.Module) -> None:
     """Have dilated depthwise convolutions compute on planes (NCHW) while they learn on a CPU, and give channels last.
 
-    On channels last oneDNN's weight gradient of these in bf16 is off by more than its own size from a width of 29 pixels
-    on, and reads memory that nobody wrote: some gradients are 1e32 or inf. Seen with torch 2.13 on an AMD EPYC with
-    avx512_bf16; those in float32, of planes, of other convolutions and of the input are right.
+    On channels last, from a width of 29 pixels on, oneDNN's weight gradient of these in bf16 is off by more than its
+    own size, and reads memory that nobody wrote: some gradients are 1e32 or inf. Seen with torch 2.13 on an AMD EPYC
+    with avx512_bf16; those in float32, of planes, of other convolutions and of the input are right.
     """
     for part in network.modules():
         if isinstance(part, nn.Conv2d) and part.groups > 1 and max(part.dilation) > 1:
