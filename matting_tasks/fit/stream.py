@@ -18,11 +18,13 @@ from matting_tasks.fit.disturb import BEYOND, draw
 from matting_tasks.fit.people import draw_person
 from matting_tasks.fit.pictures import Pictures
 from matting_tasks.fit.records import U8, Cutout, Layers
+from matting_tasks.fit.shapes import F32
 
 REUSE = 4
 MARGIN = 1.25  # a person is drawn larger than the frame, to be placed in it
 EMPTY, FULL = 0.04, 0.03  # shares of frames without a person, and of frames that a person covers
-CAMOUFLAGE = 0.12  # share of people who wear what is behind them
+CAMOUFLAGE = 0.18  # share of people who wear what is behind them
+PLAIN = 0.4  # share of those who are dressed from head to foot in one colour of it
 _PERSON, _PLACE, _FOUND = 1, 2, 3  # the purposes that random numbers are drawn for
 
 Find = Callable[[np.random.Generator, tuple[int, int], int], Cutout]
@@ -136,16 +138,37 @@ def _warped(picture: U8, matrix: np.ndarray, size: tuple[int, int], border: int)
 
 def _camouflaged(rng: np.random.Generator, person: Cutout, background: U8) -> Cutout:
     """Dress a person, whole or in part, in the colours of the background beside or behind it."""
-    shift = rng.integers(-background.shape[1] // 3, background.shape[1] // 3 + 1)
-    cloth = np.roll(background, int(shift), axis=1)
-    if rng.random() < 0.5:
-        cloth = cv2.GaussianBlur(cloth, (0, 0), float(rng.uniform(1, 8)))
-    height, width = background.shape[:2]
-    part = np.zeros((height, width), np.float32)
+    if rng.random() < PLAIN:
+        cloth, part = _one_colour(rng, background), np.ones((1, 1, 1), np.float32)
+    else:
+        cloth, part = _shifted(rng, background), _patches(rng, background.shape[:2])
+    share = part * rng.uniform(0.6, 1)
+    mixed = person.foreground * (1 - share) + cloth * share
+    return Cutout(np.rint(mixed).astype(np.uint8), person.alpha)
+
+
+def _one_colour(rng: np.random.Generator, background: U8) -> U8:
+    """Return a colour (3,) that a background has somewhere, a little brighter or darker."""
+    y, x = (int(rng.integers(side - 15)) for side in background.shape[:2])
+    colour = background[y : y + 16, x : x + 16].mean(axis=(0, 1)) * np.exp(rng.normal(0, 0.08))
+    return np.asarray(np.clip(colour, 0, 255), np.uint8)
+
+
+def _patches(rng: np.random.Generator, size: tuple[int, int]) -> F32:
+    """Draw soft ellipses, 0..1 (height, width, 1), that cover a part of a picture or all of it."""
+    height, width = size
+    part = np.zeros(size, np.float32)
     for _ in range(rng.integers(1, 4)):
         centre = (int(rng.integers(width)), int(rng.integers(height)))
         axes = (int(rng.uniform(0.1, 0.6) * width), int(rng.uniform(0.1, 0.6) * height))
         cv2.ellipse(part, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-    share = (cv2.GaussianBlur(part, (0, 0), 4) * rng.uniform(0.6, 1))[..., None]
-    mixed = person.foreground * (1 - share) + cloth * share
-    return Cutout(np.rint(mixed).astype(np.uint8), person.alpha)
+    return np.asarray(cv2.GaussianBlur(part, (0, 0), 4)[..., None], np.float32)
+
+
+def _shifted(rng: np.random.Generator, background: U8) -> U8:
+    """Return a background shifted by up to a third of its width, in half of the cases blurred."""
+    width = background.shape[1]
+    cloth = np.roll(background, int(rng.integers(-width // 3, width // 3 + 1)), axis=1)
+    if rng.random() < 0.5:
+        cloth = cv2.GaussianBlur(cloth, (0, 0), float(rng.uniform(1, 8)))
+    return np.asarray(cloth, np.uint8)

@@ -135,9 +135,23 @@ def share_dressed_as_the_background(discs: list[tuple[np.ndarray, ...]]) -> floa
 
 
 def test_some_people_wear_what_is_behind_them(discs: list[tuple[np.ndarray, ...]]) -> None:
-    assert 0.07 < share_dressed_as_the_background(discs) < 0.16
+    assert 0.12 < share_dressed_as_the_background(discs) < 0.24
     settings = StreamSettings(seed=1, n_examples=8, least_px=32, most_px=32, found_share=1.0, camouflage_share=0.0)
     assert share_dressed_as_the_background(list(examples(settings, DISCS, 4))) == 0
+
+
+def test_two_in_five_of_these_are_dressed_in_one_plain_colour() -> None:
+    settings = StreamSettings(seed=1, n_examples=8, least_px=64, most_px=64, found_share=1.0, camouflage_share=1.0)
+    people = [(foreground[alpha > 250], behind) for foreground, alpha, behind in examples(settings, DISCS, 8)]
+    people = [(cloth, behind) for cloth, behind in people if len(cloth)]
+    plain = [
+        (cloth[0], behind) for cloth, behind in people if (cloth == cloth[0]).all() and (cloth[0] != MAGENTA).any()
+    ]
+    assert 0.3 < len(plain) / len(people) < 0.5
+    for colour, behind in plain:
+        # between that of the disc and one that the background has somewhere, as bright as it to a quarter
+        low, high = behind.min(axis=(0, 1)) * 0.75, behind.max(axis=(0, 1)) * 1.25
+        assert (colour >= np.minimum(low, MAGENTA) - 1).all() and (colour <= np.maximum(high, MAGENTA) + 1).all()
 
 
 def test_the_first_batches_of_a_turn_are_those_of_the_whole_turn() -> None:
