@@ -42,7 +42,7 @@ RVM_ONNX = "rvm_mobilenetv3_fp32.onnx"
 RVM_ONNX_SHA256 = "88d4531297118f595bf2fd60f6f566aec2e559393802d1f436c380f0cbbd2828"
 RVM_ONNX_BYTES = 14_975_696
 # of the default's own weights, which are part of the package
-DEFAULT_SHA256 = "b9c3740079b8117e8b1554ae14b5cf2b7cec8f3960a4449dea4e35b8dd10bcfb"
+DEFAULT_SHA256 = "d61fdbffe06c2ed631e6b3d0adaab5b72881b9c3503418f9ea1b8d7a344992f3"
 DEFAULT_BYTES = 10_263_320
 READ_BYTES = 1 << 20
 
