@@ -121,7 +121,13 @@ class MatteSettings(EnumerateSettings):
     refine_mode: Literal["sampling", "thresholding", "full"] = knob(
         "sampling", MODEL, "MattingRefine: what is refined."
     )
-    refine_sample_pixels: int = knob(80_000, MODEL, "Pixels that mode sampling refines.", ge=0)
+    refine_sample_pixels: int | None = knob(
+        None,
+        MODEL,
+        "Pixels that mode sampling refines. If not given 80000, 160000 for cleanplate's own default, and for fitted "
+        "weights as they were fitted.",
+        ge=0,
+    )
     refine_threshold: float = knob(0.7, MODEL, "Error above which mode thresholding refines.", ge=0, le=1)
     refine_kernel_size: Literal[1, 3] = knob(3, MODEL, "Kernel of the refiner.")
     downsample_ratio: float | None = knob(

@@ -46,7 +46,7 @@ class VideoSettings(Settings):
     downsample_ratio: float | None = _same("downsample_ratio")
     backbone_scale: Scale | Literal["auto"] | None = _same("backbone_scale")
     refine_mode: Literal["sampling", "thresholding", "full"] = _same("refine_mode")
-    refine_sample_pixels: int = _same("refine_sample_pixels")
+    refine_sample_pixels: int | None = _same("refine_sample_pixels")
     refine_threshold: float = _same("refine_threshold")
     refine_kernel_size: Literal[1, 3] = _same("refine_kernel_size")
     warmup: int = knob(

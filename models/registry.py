@@ -30,7 +30,7 @@ class Entry:
     `build(parameters)` makes it with random weights, on the default device and in training mode; see `build` below.
     `for_masks(network, dtype)` makes the form of it that computes only alpha, None where it has no such form.
     `cpu_half` says that it is faster in bf16 on CPUs that have it, and as exact as a mask needs. `defaults` are the
-    parameters that it was trained with, where they are not the usual ones.
+    parameters that suit it, where they are not the usual ones.
 
     A name is an architecture, and behind "@" who made the weights where they are others than the published ones.
     """
@@ -212,7 +212,8 @@ ENTRIES: dict[str, Entry] = {
             for backbone in ("resnet101", "resnet50", "mobilenetv2")
         ),
         *(_rvm(variant) for variant in ("mobilenetv3", "resnet50")),
-        _made_by("cleanplate", _bgmv2("refine", "mobilenetv2"), backbone_scale=AUTO),
+        # the published 80,000 are for HD, 320,000 for 4K
+        _made_by("cleanplate", _bgmv2("refine", "mobilenetv2"), backbone_scale=AUTO, refine_sample_pixels=160_000),
         Entry("plate-difference", True, False, (), None, _plate_difference),
     )
 }

@@ -64,9 +64,11 @@ def test_the_default_is_built_and_mattes_with_any_file_that_fits(checkpoint):
     assert torch.equal(one.alpha, other.alpha)
 
 
-def test_the_default_looks_at_frames_of_any_size_at_the_size_it_learned_from():
-    assert registry.parameters_read(OURS, {})["backbone_scale"] == "auto"
-    assert registry.parameters_read(OURS, {"backbone_scale": 0.25}) == registry.parameters_read(REFINE, {})
+def test_the_default_looks_at_frames_of_any_size_at_the_size_it_learned_from_and_refines_more():
+    read = registry.parameters_read(OURS, {})
+    assert (read["backbone_scale"], read["refine_sample_pixels"]) == ("auto", 160_000)
+    said = {"backbone_scale": 0.25, "refine_sample_pixels": 80_000}
+    assert registry.parameters_read(OURS, said) == registry.parameters_read(REFINE, {})
 
 
 def test_what_works_without_a_download_is_listed():
