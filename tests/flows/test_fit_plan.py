@@ -197,7 +197,9 @@ def test_the_default_network_begins_from_its_own_weights(tmp_path: Path) -> None
         pytest.skip("the weights of the default are not part of this package yet")
     plan = planned(tmp_path, model=entry(DEFAULT).architecture, start="default")
     assert plan.start == str(packaged)
-    assert plan.parameters == dict(entry(DEFAULT).defaults) == {"backbone_scale": "auto", "refine_sample_pixels": 160_000}
+    assert (
+        plan.parameters == dict(entry(DEFAULT).defaults) == {"backbone_scale": "auto", "refine_sample_pixels": 160_000}
+    )
 
 
 def test_another_file_in_the_place_of_the_imagenet_backbone_is_refused(
